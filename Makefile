@@ -1,0 +1,55 @@
+# Two commands matter: `make demo` and `make test`. Each sets up all that it needs first.
+# Needs python3 (3.11 to 3.13), make and a package index; nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export LITELLM_LOCAL_MODEL_COST_MAP = True
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
+export DO_NOT_TRACK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test lint bench clean lock
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## Make the environment in .venv
+
+# uv lives in the environment that it fills, so nothing outside this folder is touched.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Cartograph needs Python 3.11, 3.12 or 3.13; %s is %d.%d. Name another with: make PYTHON=python3.12" % (sys.executable, *v))'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8,<1"
+	@echo "Installing the locked packages into $(VENV) ..."
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+demo: $(STAMP) ## Load the demo shop into .cartograph/demo, model and test it
+	@$(BIN)/cartograph demo
+
+up: $(STAMP) ## Start the Dagster UI, the MLflow UI and the docs site
+	@$(BIN)/cartograph up
+
+test: $(STAMP) lint ## Run the checks and all tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP) ## ruff, mypy, import rules, definitions, dbt parse
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure what docs/benchmarks.md reports
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove the environment, all homes and caches
+	@rm -rf $(VENV) .cartograph dbt_project/target dbt_project/logs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock: $(STAMP) ## Make requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev pyproject.toml \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --output-file requirements.lock

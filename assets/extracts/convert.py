@@ -1,0 +1,279 @@
+"""Source values to declared types, a batch at a time: what fits becomes Arrow of the declared type, what does not gets
+a reason in words.
+
+Text is held against a pattern of the whole column first, so that the casts behind it cannot fail on one value and the
+work stays vectorised; only values of a batch in which a cast still failed are looked at one by one.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+from assets.extracts.declared import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FIRST_YEAR, LAST_YEAR = 1990, 2049
+"""The years of `dim_date`; a date outside them is taken for a fault of the source."""
+
+_ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?$"
+_WHOLE = r"^[+-]?\d{1,18}(\.0*)?$"
+_REAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+
+
+def convert(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
+    """A column of a source as its declared type.
+
+    Args:
+        values: one batch of the column: strings or binary as read from text, or typed values.
+
+    Returns:
+        The values as `column.arrow_type`, null where one does not fit; a boolean array that is true where a value does
+        not fit; and what would have fitted, in words.
+
+    Raises:
+        TypeError: the values have a type from which the declared one cannot be made without loss.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_null(values.type):
+        return pa.nulls(len(values), column.arrow_type), _none_bad(values), ""
+    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+        values = values.cast(pa.string())
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        values, undecodable = _decode(values)
+        converted, bad, wanted = _from_text(values, column)
+        return converted, pc.or_(bad, undecodable), "valid UTF-8" if pc.any(undecodable).as_py() else wanted
+    if pa.types.is_string(values.type):
+        return _from_text(values, column)
+    return _from_typed(values, column)
+
+
+def _none_bad(values: pa.Array) -> pa.Array:
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.array(np.zeros(len(values), dtype=bool))
+
+
+def _decode(values: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Bytes as UTF-8 strings, and where they are not UTF-8."""
+    import pyarrow as pa
+
+    try:
+        return values.cast(pa.string()), _none_bad(values)
+    except pa.ArrowInvalid:
+        texts: list[str | None] = []
+        bad = []
+        for value in values.to_pylist():
+            try:
+                texts.append(None if value is None else value.decode("utf-8"))
+                bad.append(False)
+            except UnicodeDecodeError:
+                texts.append(None)
+                bad.append(True)
+        return pa.array(texts, pa.string()), pa.array(bad, pa.bool_())
+
+
+def _from_text(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    target = column.arrow_type
+    if pa.types.is_string(target):
+        # Postgres cannot store a NUL; one of them would fail the whole COPY.
+        return values, _bad(pc.match_substring(values, "\x00")), "text without NUL bytes"
+    trimmed = pc.utf8_trim_whitespace(values)
+    trimmed = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+    if pa.types.is_boolean(target):
+        lower = pc.utf8_lower(trimmed)
+        yes, no = pc.is_in(lower, pa.array(_TRUE)), pc.is_in(lower, pa.array(_FALSE))
+        return pc.if_else(pc.is_null(trimmed), None, yes), _bad(pc.invert(pc.or_(yes, no)), trimmed), "true or false"
+    if pa.types.is_temporal(target):
+        return _dates_from_text(trimmed, column)
+    if pa.types.is_integer(target):
+        pattern, wanted = _WHOLE, "a whole number"
+    elif pa.types.is_decimal(target):
+        whole, scale = target.precision - target.scale, target.scale
+        pattern = rf"^[+-]?0*(\d{{1,{whole}}}(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)$"
+        wanted = f"a number with at most {whole} digits before and {scale} after the decimal point"
+        scientific = pc.match_substring_regex(trimmed, r"^[+-]?[\d.]+[eE][+-]?\d{1,2}$")
+        if pc.any(scientific).as_py():
+            trimmed = pa.array([_plain(text) for text in trimmed.to_pylist()], pa.string())
+    else:
+        pattern, wanted = _REAL, "a number"
+    fits = pc.match_substring_regex(trimmed, pattern)
+    good = pc.if_else(fits, trimmed, pa.scalar(None, pa.string()))
+    if pa.types.is_integer(target):
+        good = pc.replace_substring_regex(good, r"^\+|\.0*$", "")
+        wide = good.cast(pa.int64())
+        if target != pa.int64():
+            inside = pc.and_(pc.less(wide, 2**31), pc.greater_equal(wide, -(2**31)))
+            fits, wide = pc.and_(fits, inside), pc.if_else(inside, wide, None)
+        return wide.cast(target), _bad(pc.invert(fits), trimmed), wanted
+    return good.cast(target), _bad(pc.invert(fits), trimmed), wanted
+
+
+def _plain(text: str | None) -> str | None:
+    """A number in scientific notation, as spreadsheets write small ones, in plain digits."""
+    if text is None or not re.search("[eE]", text):
+        return text
+    try:
+        return format(Decimal(text), "f")
+    except InvalidOperation:
+        return text
+
+
+def _dates_from_text(texts: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    target = column.arrow_type
+    zoned = getattr(target, "tz", None) is not None
+    wanted = " or ".join(("an ISO date and time" + (" with its UTC offset" if zoned else ""), *column.formats))
+    parsed: pa.Array | None = None
+    if not zoned:
+        iso = pc.if_else(pc.match_substring_regex(texts, _ISO), texts, pa.scalar(None, pa.string()))
+        try:
+            parsed = iso.cast(pa.timestamp("us"))
+        except pa.ArrowInvalid:
+            parsed = None  # a day such as 30 February: this batch goes the slow way
+    if parsed is None or (column.formats and parsed.null_count > texts.null_count):
+        # Arrow's strptime makes 2 March of 30 February, so Python's reads each distinct text once.
+        encoded = texts.dictionary_encode()
+        found = [_one_instant(text, column.formats, zoned) for text in encoded.dictionary.to_pylist()]
+        instants = pa.array(found, pa.timestamp("us", tz="UTC") if zoned else pa.timestamp("us"))
+        parsed = instants.take(encoded.indices)
+    inside, note = _in_range(parsed)
+    bad = _bad(pc.invert(pc.and_(pc.is_valid(parsed), inside)), texts)
+    return _to_date(pc.if_else(inside, parsed, None), target), bad, wanted + note
+
+
+def _one_instant(text: str | None, formats: tuple[str, ...], zoned: bool) -> datetime | None:
+    if text is None:
+        return None
+    candidates: list[datetime] = []
+    try:
+        candidates.append(datetime.fromisoformat(text.removesuffix(" UTC") + ("Z" if text.endswith(" UTC") else "")))
+    except ValueError:
+        for pattern in formats:
+            try:
+                candidates.append(datetime.strptime(text, pattern))
+                break
+            except ValueError:
+                continue
+    for value in candidates:
+        if (value.tzinfo is not None) == zoned:
+            return value.astimezone(UTC) if zoned else value
+    return None
+
+
+def _in_range(instants: pa.Array) -> tuple[pa.Array, str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    years = pc.year(instants)
+    inside = pc.and_(pc.greater_equal(years, FIRST_YEAR), pc.less_equal(years, LAST_YEAR))
+    inside = pc.fill_null(inside, pa.scalar(True))
+    return inside, f", of the years {FIRST_YEAR} to {LAST_YEAR}"
+
+
+def _to_date(instants: pa.Array, target: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_date(target):
+        return pc.floor_temporal(instants, unit="day").cast(target)
+    return instants.cast(target)
+
+
+def _bad(condition: pa.Array, present: pa.Array | None = None) -> pa.Array:
+    """A condition with its nulls as false; where `present` is given, only for values that are there."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    filled = pc.fill_null(condition, pa.scalar(present is not None))
+    return filled if present is None else pc.and_(filled, pc.is_valid(present))
+
+
+def _from_typed(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
+    """Typed values (of a Parquet file, or of a query) as the declared type, without loss or not at all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    source, target = values.type, column.arrow_type
+    number = pa.types.is_integer(source) or pa.types.is_floating(source) or pa.types.is_decimal(source)
+    if pa.types.is_timestamp(source) or pa.types.is_date(source):
+        return _from_instants(values, column)
+    if number and (pa.types.is_string(target) or pa.types.is_decimal(target) or pa.types.is_integer(target)):
+        # Numbers go by their shortest decimal text: 2.55 is 2.55, and 17850.0, as pandas writes an id beside nulls, is 17850.
+        if pa.types.is_integer(source) and pa.types.is_integer(target):
+            texts = values.cast(pa.string())
+        else:
+            texts = pa.array([number_text(value) for value in values.to_pylist()], pa.string())
+        return _from_text(texts, column)
+    if (number and pa.types.is_floating(target)) or source == target:
+        return values.cast(target, safe=False) if number else values, _none_bad(values), "a number"
+    if pa.types.is_boolean(source) and pa.types.is_string(target):
+        return pc.if_else(values, "true", "false"), _none_bad(values), "true or false"
+    raise TypeError(f"the column is {source} in the file, and {column.data_type} is declared")
+
+
+def _from_instants(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    source, target = values.type, column.arrow_type
+    if pa.types.is_string(target):
+        return values.cast(pa.string()), _none_bad(values), "text"
+    if not pa.types.is_temporal(target):
+        raise TypeError(f"the column is {source} in the file, and {column.data_type} is declared")
+    has_zone, wants_zone = getattr(source, "tz", None) is not None, getattr(target, "tz", None) is not None
+    if pa.types.is_timestamp(source) and has_zone != wants_zone:
+        raise TypeError(
+            f"the column is {source} in the file, {'with' if has_zone else 'without'} a time zone, "
+            f"and {column.data_type} is declared"
+        )
+    micro = pa.timestamp("us", tz=getattr(source, "tz", None) or ("UTC" if wants_zone else None))
+    instants = values.cast(micro, safe=False)
+    inside, note = _in_range(instants)
+    bad = _bad(pc.invert(inside), values)
+    return _to_date(pc.if_else(inside, instants, None), target), bad, "an instant" + note
+
+
+def number_text(value: Any) -> str | None:
+    """A number as the shortest plain decimal text that reads back as the same number; whole ones without a point."""
+    if value is None or value != value:
+        return None
+    if isinstance(value, float):
+        text = repr(value)
+        if "e" in text or "E" in text:
+            text = format(Decimal(text), "f")
+        return text.removesuffix(".0")
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return str(value)
+
+
+def cell_text(value: Any) -> str | None:
+    """A cell of a workbook as the text that the same value has in a CSV; None where it is empty."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    return number_text(value)

@@ -1,0 +1,392 @@
+"""Extract and load: every object of a source into its raw table exactly once.
+
+What is to be done is decided before anything is read, by comparing the listing with the ledger. Each object is then read
+in batches into a file of the lake, and committed in ONE transaction: its rows, its rejects, its line in the ledger, the
+days that changed, and the removal of the rows that it replaces. A process killed anywhere leaves either all of that or
+none of it; started again, it comes to the same end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from assets.extracts import ledger
+from assets.extracts.declared import EXTRACT_ID, Column, Declared, declared_table
+from assets.extracts.errors import ExtractError
+from assets.extracts.formats import BATCH_ROWS, read_object
+from assets.extracts.raw import add_columns, ensure_raw_table, raw_columns
+from assets.extracts.rows import LINE, Counted, Rejects, match_headers, typed_batches
+from resources.failpoints import failpoint
+from resources.lake import Lake
+from resources.objects import ObjectInfo, ObjectStore, table_of
+from resources.shops import Shop, Table
+from resources.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import psycopg
+    import pyarrow as pa
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Loaded:
+    """One object that an extract took in."""
+
+    uri: str
+    format: str
+    rows: int
+    rejected: int
+    removed: int
+    """Rows of earlier bytes under this URI that it replaced."""
+    bytes: int
+    seconds: float
+    new_columns: list[str]
+
+
+@dataclass
+class Report:
+    """What one extract of one table did, and what the table then holds."""
+
+    shop: str
+    table: str
+    loaded: list[Loaded] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """URI -> why it was not loaded, where somebody might expect it to be."""
+    failed: list[ExtractError] = field(default_factory=list)
+    objects: int = 0
+    seconds: float = 0.0
+    totals: dict[str, Any] = field(default_factory=dict)
+    data_version: str = ""
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def is_unchanged(self) -> bool:
+        return not self.loaded
+
+    @property
+    def rows_per_second(self) -> float:
+        spent = sum(item.seconds for item in self.loaded)
+        return sum(item.rows for item in self.loaded) / spent if spent else 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done with one object."""
+
+    item: ObjectInfo
+    sha256: str
+    load: bool
+    """False where its bytes are in the table already."""
+    replaces: str | None
+    """The SHA-256 of earlier bytes under its URI that no other object holds: their rows go."""
+    reason: str = ""
+
+
+def extract_table(warehouse: Warehouse, lake: Lake, store: ObjectStore, shop: Shop, table_name: str, say: Say = print) -> Report:
+    """Bring a raw table up to its source.
+
+    Objects that cannot be read leave no trace and do not stop the others: they are in `Report.failed`.
+
+    Raises:
+        ExtractError: the declared types are not those of the raw table.
+    """
+    began = time.monotonic()
+    table = shop.tables[table_name]
+    declared = declared_table(shop.name, table_name)
+    report = Report(shop.name, table_name)
+    with warehouse.advisory_lock(
+        f"extract {shop.name}.{table_name}", waiting=lambda: say("another extract of this table is at work; waiting for it")
+    ):
+        with warehouse.connect() as connection:
+            ledger.ensure_ledger(connection)
+            ensure_raw_table(connection, shop, declared)
+            connection.commit()
+            items = [item for item in store.list() if table_of(shop, item.name) == table_name]
+            report.objects = len(items)
+            known = ledger.known_objects(connection, shop.name, table_name)
+            active = {item.sha256: item for item in ledger.active_extracts(connection, shop.name, table_name)}
+        steps = list(plan(items, known, active, lambda item: digest(store, item)))
+        failpoint("extract.planned")
+        for number, step in enumerate(steps, start=1):
+            if step.reason:
+                report.skipped[step.item.uri] = step.reason
+                say(f"skipped {step.item.name}: {step.reason}")
+            try:
+                if step.load:
+                    say(f"[{number}/{len(steps)}] reading {step.item.name} ({step.item.size / 1e6:,.1f} MB)")
+                    loaded = _load(warehouse, lake, store, shop, table, declared, step, say)
+                    report.loaded.append(loaded)
+                    say(
+                        f"committed {loaded.rows:,} rows of {step.item.name} in {loaded.seconds:.1f} s"
+                        + (f", {loaded.rejected:,} rejected" if loaded.rejected else "")
+                        + (f", {loaded.removed:,} earlier rows replaced" if loaded.removed else "")
+                        + (f", new columns {', '.join(loaded.new_columns)}" if loaded.new_columns else "")
+                    )
+                else:
+                    removed = _take_note(warehouse, shop, declared, step)
+                    if removed:
+                        report.loaded.append(Loaded(step.item.uri, "known bytes", 0, 0, removed, 0, 0.0, []))
+            except ExtractError as error:
+                report.failed.append(error.at(shop=shop.name, table=table_name, uri=step.item.uri))
+                say(f"refused: {error}")
+    with warehouse.connect() as connection:
+        extracts = ledger.active_extracts(connection, shop.name, table_name)
+        report.totals = ledger.totals(extracts)
+        report.data_version = ledger.data_version(extracts)
+        report.sample = _sample(connection, shop, declared)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def plan(
+    items: list[ObjectInfo],
+    known: dict[str, tuple[str, str]],
+    active: dict[str, Any],
+    hash_of: Callable[[ObjectInfo], str],
+) -> Iterator[Step]:
+    """What is to be done so that the table holds the bytes of every object once.
+
+    An object is its bytes; its URI is where they were found. The rows of bytes that nothing points to any more stay,
+    unless new bytes came under the URI that they were loaded from: a file taken away from an inbox is not a deletion.
+
+    Args:
+        items: the listing.
+        known: URI -> (fingerprint, SHA-256) of what was last taken in under it.
+        active: by SHA-256, the extracts whose rows are in the table.
+        hash_of: reads an object and gives the SHA-256 of its bytes; called only where the fingerprint is new.
+    """
+    sha_of = {}
+    for item in items:
+        fingerprint, sha256 = known.get(item.uri, ("", ""))
+        sha_of[item.uri] = sha256 if fingerprint == item.fingerprint else hash_of(item)
+    still_there = set(sha_of.values())
+    loaded_from = {sha256: extract.uri for sha256, extract in active.items()}
+    for item in items:
+        sha256 = sha_of[item.uri]
+        fingerprint, before = known.get(item.uri, ("", ""))
+        if fingerprint == item.fingerprint and sha256 in loaded_from:
+            continue
+        replaces = before if before not in ("", sha256) and before in active and before not in still_there else None
+        if sha256 not in loaded_from:
+            yield Step(item, sha256, load=True, replaces=replaces)
+            loaded_from[sha256] = item.uri
+        else:
+            other = loaded_from[sha256]
+            reason = "" if other == item.uri else f"the same bytes as {other}, which is loaded"
+            yield Step(item, sha256, load=False, replaces=replaces, reason=reason)
+
+
+def digest(store: ObjectStore, item: ObjectInfo) -> str:
+    """The SHA-256 of an object's bytes."""
+    with store.open(item) as stream:
+        return hashlib.file_digest(cast(BinaryIO, stream), "sha256").hexdigest()
+
+
+def _load(
+    warehouse: Warehouse, lake: Lake, store: ObjectStore, shop: Shop, table: Table, declared: Declared, step: Step, say: Say
+) -> Loaded:
+    began = time.monotonic()
+    counted, rejects = Counted(), Rejects()
+    with store.open(step.item) as stream:
+        reading = read_object(cast(BinaryIO, stream), step.item.name, table)
+        mapping = match_headers(reading.headers, declared, reading.types)
+        lake_name = lake_file(shop.name, declared.table, step.item.name, step.sha256)
+        failpoint("extract.read")
+        with lake.create(lake_name, mapping.schema) as writer:
+            for batch in typed_batches(reading, mapping, shop, table, counted, rejects):
+                writer.write_batch(batch)
+                failpoint("extract.lake_writing")
+                if counted.rows % (8 * BATCH_ROWS) < len(batch):
+                    say(f"read {counted.rows:,} rows of {step.item.name}")
+            _refuse_if_too_many_rejected(counted, table)
+        failpoint("extract.lake_published")
+    if digest(store, step.item) != step.sha256:
+        raise ExtractError("the file changed while it was read", "run again when it is complete; write it under another name and rename it")
+    with warehouse.connect() as connection:
+        # A process killed a moment ago may still hold its locks: its server side notices within a second.
+        connection.execute("set lock_timeout = '60s'")
+        add_columns(connection, shop, declared, mapping.new)
+        failpoint("extract.transaction_begun")
+        removed, removed_days = _remove(connection, shop, declared, table, step.replaces)
+        row = connection.execute(
+            "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes,"
+            " cursor_low, cursor_high, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) returning extract_id",
+            [
+                *(shop.name, declared.table, step.item.uri, step.sha256, reading.format, lake_name),
+                *(counted.rows, counted.rejected, step.item.size),
+                *(value and str(value) for value in (counted.low, counted.high)),
+            ],
+        ).fetchone()
+        assert row is not None
+        extract_id = row[0]
+        failpoint("extract.old_rows_deleted")
+        _copy(connection, lake, lake_name, shop, declared, [column for column, _ in mapping.columns], extract_id)
+        _copy_rejects(connection, shop, declared.table, extract_id, rejects)
+        failpoint("extract.copied")
+        days = (counted.days if table.cursor else {None}) | removed_days
+        ledger.remember_object(connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size)
+        seconds = time.monotonic() - began
+        connection.execute("update ledger.extracts set seconds = %s where extract_id = %s", [seconds, extract_id])
+        ledger.record_changes(connection, shop.name, declared.table, extract_id, days)
+        failpoint("extract.ledger_written")
+    failpoint("extract.committed")
+    if counted.rows >= 10_000:
+        _analyze(warehouse, shop, declared)
+    return Loaded(
+        *(step.item.uri, reading.format, counted.rows, counted.rejected, removed, step.item.size, seconds),
+        new_columns=[column.name for column in mapping.new],
+    )
+
+
+def _take_note(warehouse: Warehouse, shop: Shop, declared: Declared, step: Step) -> int:
+    """Remember an object whose bytes are known already, and remove what it had before; returns the rows removed."""
+    table = shop.tables[declared.table]
+    with warehouse.connect() as connection:
+        removed, days = _remove(connection, shop, declared, table, step.replaces)
+        ledger.remember_object(connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size)
+        if removed:
+            row = connection.execute(
+                "select extract_id from ledger.extracts where shop = %s and table_name = %s and sha256 = %s and removed_at is null",
+                [shop.name, declared.table, step.sha256],
+            ).fetchone()
+            ledger.record_changes(connection, shop.name, declared.table, row[0] if row else 0, days)
+    return removed
+
+
+def _remove(
+    connection: psycopg.Connection, shop: Shop, declared: Declared, table: Table, sha256: str | None
+) -> tuple[int, set[date | None]]:
+    """Remove the rows and rejects of earlier bytes; returns how many rows and the shop's days that they had."""
+    if sha256 is None:
+        return 0, set()
+    from psycopg import sql
+
+    old = connection.execute(
+        "update ledger.extracts set removed_at = now() where shop = %s and table_name = %s and sha256 = %s and removed_at is null"
+        " returning extract_id",
+        [shop.name, declared.table, sha256],
+    ).fetchone()
+    if old is None:
+        return 0, set()
+    day: sql.Composable = sql.SQL("null::date")
+    if table.cursor is not None:
+        column = declared.column(table.cursor)
+        zone = sql.SQL(" at time zone {}").format(sql.Literal(shop.timezone))
+        shift = zone if column is not None and column.data_type == "timestamptz" else sql.SQL("")
+        day = sql.SQL("({}{})::date").format(sql.Identifier(table.cursor), shift)
+    names = {"raw": sql.Identifier(shop.raw_schema, declared.table), "day": day, "id": sql.Identifier(EXTRACT_ID)}
+    rows = connection.execute(
+        sql.SQL("with gone as (delete from {raw} where {id} = %s returning {day} as day) select day, count(*) from gone group by day").format(
+            **names
+        ),
+        old,
+    ).fetchall()
+    connection.execute(
+        sql.SQL("delete from {} where extract_id = %s").format(sql.Identifier(shop.raw_schema, "rejects")), old
+    )
+    return sum(count for _, count in rows), {day for day, _ in rows}
+
+
+def _copy(
+    connection: psycopg.Connection, lake: Lake, lake_name: str, shop: Shop, declared: Declared, columns: list[Column], extract_id: int
+) -> None:
+    """Binary COPY of a lake file into the raw table, batch by batch."""
+    import pgpq
+    import pyarrow as pa
+    from psycopg import sql
+
+    # Binary COPY stores wrong bits for a wrong type without a word, so the types are compared first.
+    in_table = raw_columns(connection, shop, declared.table)
+    for column in columns:
+        if in_table.get(column.name) != column.data_type:
+            raise ExtractError(
+                f"the raw table has the type {in_table.get(column.name)}, and {column.data_type} was read: the column changed its type",
+                "give the column back its type in the source",
+                column=column.name,
+            )
+    file = lake.open(lake_name)
+    schema = pa.schema([(column.name, column.arrow_type) for column in columns] + [(EXTRACT_ID, pa.int64())])
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
+    statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+        sql.Identifier(shop.raw_schema, declared.table), sql.SQL(", ").join(map(sql.Identifier, schema.names))
+    )
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(encoder.write_header())
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[column.name for column in columns]):
+            ids = pa.array([extract_id], pa.int64()).take(pa.nulls(len(batch), pa.int32()).fill_null(0))
+            by_name = [batch.column(column.name).cast(column.arrow_type) for column in columns]
+            copy.write(encoder.write_batch(pa.record_batch([*by_name, ids], schema=schema)))
+            failpoint("extract.copying")
+        copy.write(encoder.finish())
+
+
+def _copy_rejects(connection: psycopg.Connection, shop: Shop, table: str, extract_id: int, rejects: Rejects) -> None:
+    from psycopg import sql
+
+    if not rejects.file.tell():
+        return
+    rejects.file.seek(0)
+    connection.execute("create temp table incoming_rejects (line bigint, column_name text, reason text, raw text) on commit drop")
+    with connection.cursor() as cursor, cursor.copy("copy incoming_rejects from stdin (format csv, force_not_null (column_name, raw))") as copy:
+        while block := rejects.file.read(1 << 20):
+            copy.write(block)
+    connection.execute(
+        sql.SQL("insert into {} (extract_id, table_name, line, column_name, reason, raw) select %s, %s, * from incoming_rejects").format(
+            sql.Identifier(shop.raw_schema, "rejects")
+        ),
+        [extract_id, table],
+    )
+
+
+def _refuse_if_too_many_rejected(counted: Counted, table: Table) -> None:
+    total = counted.rows + counted.rejected
+    if not total or counted.rejected <= table.max_rejected_share * total:
+        return
+    (column, reason), count = counted.reasons.most_common(1)[0]
+    line, value = counted.first[column, reason]
+    share = counted.rejected / total
+    hint = "the column changed its type, or the file is not what this table expects" if column else "the file is damaged or not what this table expects"
+    raise ExtractError(
+        f"{counted.rejected:,} of {total:,} rows ({share:.0%}) cannot be read, more than the {table.max_rejected_share:.0%} that is "
+        f"allowed; most often ({count:,} rows) {f'the value is {reason}' if column else reason}, first {value!r}; {hint}",
+        "correct the file; or, if these rows are to be set aside in `rejects`, raise `max_rejected_share` for this table in "
+        "config/shops.yaml",
+        line=line,
+        column=column or None,
+    )
+
+
+def lake_file(shop: str, table: str, name: str, sha256: str) -> str:
+    """The name of an extract in the lake: its slice (here the object's name) and the hash of its content."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:80]
+    return f"raw/{shop}/{table}/{safe or 'object'}/{sha256[:32]}.parquet"
+
+
+def _analyze(warehouse: Warehouse, shop: Shop, declared: Declared) -> None:
+    from psycopg import sql
+
+    with warehouse.connect(autocommit=True) as connection:
+        connection.execute(sql.SQL("analyze {}").format(sql.Identifier(shop.raw_schema, declared.table)))
+
+
+def _sample(connection: psycopg.Connection, shop: Shop, declared: Declared, limit: int = 5) -> list[dict[str, Any]]:
+    """Some rows of the raw table, personal data left out."""
+    from psycopg import sql
+    from psycopg.rows import dict_row
+
+    shown = [column.name for column in declared.columns if not column.is_personal]
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            sql.SQL("select {} from {} limit %s").format(
+                sql.SQL(", ").join(map(sql.Identifier, shown)), sql.Identifier(shop.raw_schema, declared.table)
+            ),
+            [limit],
+        )
+        return cursor.fetchall()

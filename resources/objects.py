@@ -1,0 +1,78 @@
+"""Object sources: files of a folder and objects under a prefix, listed and opened through one pyarrow filesystem."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from resources.lake import filesystem
+from resources.settings import Settings
+from resources.shops import Shop, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One object as a listing shows it."""
+
+    name: str
+    """Its path below the source's location, taken literally: no character of it is decoded."""
+    uri: str
+    size: int
+    fingerprint: str
+    """Changes whenever the bytes may have changed; equal fingerprints of one URI mean equal bytes."""
+
+
+class ObjectStore:
+    """The objects of one shop's source."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location.rstrip("/")
+
+    def list(self) -> list[ObjectInfo]:
+        """All objects, by name. Hidden files and unfinished uploads (`.part`) are left out; a missing folder is empty."""
+        from pyarrow import fs
+
+        system, root = filesystem(self.location)
+        local = isinstance(system, fs.LocalFileSystem)
+        infos = system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+        found = []
+        for info in infos:
+            name = info.path[len(root) :].lstrip("/")
+            hidden = any(part.startswith(".") for part in name.split("/")) or name.endswith(".part")
+            if info.type != fs.FileType.File or hidden:
+                continue
+            fingerprint = f"{info.size}:{info.mtime_ns}"
+            if local:
+                # A copy that keeps the old time (`cp -p`) still gets a new inode or change time.
+                status = os.stat(info.path)
+                fingerprint += f":{status.st_ino}:{status.st_ctime_ns}"
+            found.append(ObjectInfo(name, f"{self.location}/{name}", info.size, fingerprint))
+        return sorted(found, key=lambda item: item.name)
+
+    def open(self, item: ObjectInfo) -> pa.NativeFile:
+        """Open an object for reading from any place in it."""
+        system, root = filesystem(self.location)
+        return system.open_input_file(f"{root}/{item.name}")
+
+
+def object_store(settings: Settings, shop: Shop) -> ObjectStore:
+    """The objects of a shop: its configured location, else its folder in the home's inbox."""
+    return ObjectStore(shop.source.location or str(settings.inbox / shop.name))
+
+
+def table_of(shop: Shop, name: str) -> str | None:
+    """The first of the shop's tables whose patterns match an object's name, or its last part."""
+    for table_name, table in shop.tables.items():
+        if matches(table, name):
+            return table_name
+    return None
+
+
+def matches(table: Table, name: str) -> bool:
+    """Whether one of a table's patterns matches an object's name, or its last part."""
+    return any(fnmatchcase(part, pattern) for pattern in table.objects for part in (name, name.rsplit("/", 1)[-1]))

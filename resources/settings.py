@@ -1,0 +1,92 @@
+"""The typed settings: every environment variable that Cartograph reads, its default and its meaning.
+
+Read once per process with `get_settings()`. Nothing else in the code reads the environment, apart from the tools
+(Dagster, dbt, MLflow) that are started with values from here.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+
+
+class Environment(StrEnum):
+    """Where this process runs. `orchestration/environments.py` says for each what is switched on."""
+
+    LOCAL = "local"
+    TEST = "test"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the message names the variable, the value and the remedy."""
+
+
+class Settings(BaseSettings):
+    """The settings of one process. `.env.example` explains each for people."""
+
+    model_config = SettingsConfigDict(env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    environment: Environment = Field(Environment.LOCAL, validation_alias=AliasChoices("CARTOGRAPH_ENV", "environment"))
+    home: Path = Field(PROJECT_ROOT / ".cartograph", validation_alias=AliasChoices("CARTOGRAPH_HOME", "home"))
+    shops_file: Path = Field(
+        PROJECT_ROOT / "config" / "shops.yaml", validation_alias=AliasChoices("CARTOGRAPH_SHOPS_FILE", "shops_file")
+    )
+    warehouse_url: SecretStr | None = Field(None, validation_alias=AliasChoices("WAREHOUSE_URL", "warehouse_url"))
+    lake_url: str | None = Field(None, validation_alias=AliasChoices("LAKE_URL", "lake_url"))
+    dbt_threads: int = Field(4, ge=1, le=64, validation_alias=AliasChoices("CARTOGRAPH_DBT_THREADS", "dbt_threads"))
+
+    @field_validator("home", "shops_file")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def inbox(self) -> Path:
+        """The folder that holds one folder of raw files per shop."""
+        return self.home / "inbox"
+
+    @property
+    def lake_location(self) -> str:
+        """The root of the lake: a folder, or a URL that pyarrow's filesystems understand."""
+        return self.lake_url or str(self.home / "lake")
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps its instance file and the logs of its runs."""
+        return self.home / "dagster"
+
+    @property
+    def dbt_target(self) -> Path:
+        """Where dbt writes its manifest and compiled SQL for this home."""
+        return self.home / "dbt"
+
+
+def load_settings(**values: object) -> Settings:
+    """Settings from the environment, with `values` in place of what it says.
+
+    Raises:
+        SettingsError: a variable has a value that cannot be used.
+    """
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = problem["loc"][0] if problem["loc"] else "settings"
+            lines.append(f"{name}={problem['input']!r}: {problem['msg']}. Correct it in the environment or in .env.")
+        raise SettingsError("\n".join(lines)) from error
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read at the first call."""
+    return load_settings()

@@ -1,0 +1,191 @@
+"""The shops of `config/shops.yaml`, typed and checked; errors name the file, the line and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo, available_timezones
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+Capability = Literal["orders", "events", "reviews", "products", "product_text", "prices", "categories"]
+CAPABILITIES: tuple[str, ...] = get_args(Capability)
+
+
+class ShopsError(ValueError):
+    """`shops.yaml` cannot be used; each line of the message names the file, the line and the remedy."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Table(_Strict):
+    """One raw table of a shop and the objects that fill it. Its column types stand in the shop's `_sources.yml`."""
+
+    objects: Annotated[list[str], Field(min_length=1)]
+    """Patterns on an object's name, such as `*.csv`; the first table that matches takes the object."""
+    cursor: str | None = None
+    """The column that says when a row happened; the days of its values are what dbt makes again."""
+    key: list[str] = []
+    """The columns that identify a row, where the source has such a key."""
+    encoding: str = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    sheet: str | None = None
+    """The sheet to read from a workbook; without it, a workbook must have exactly one."""
+    max_rejected_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """An object with a larger share of unreadable rows than this is refused whole."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        import codecs
+
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError(f"unknown encoding {value!r}; use a name such as utf-8, latin-1 or cp1252") from None
+
+
+class ObjectSource(_Strict):
+    """Files in a folder or objects under a prefix."""
+
+    kind: Literal["objects"]
+    location: str | None = None
+    """A folder or an `s3://` URL; without it, the shop's folder in the home's inbox."""
+
+
+class Shop(_Strict):
+    """One shop: a partition of everything behind the contract."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+    title: str
+    timezone: str
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+    live: bool
+    """True where new data is expected to arrive: only then is its age held against the wall clock."""
+    provides: Annotated[list[Capability], Field(min_length=1)]
+    source: ObjectSource
+    tables: Annotated[dict[str, Table], Field(min_length=1)]
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            near = difflib.get_close_matches(value, available_timezones(), n=1, cutoff=0.5)
+            raise ValueError(
+                f"timezone {value!r} does not exist; use an IANA name" + (f", perhaps {near[0]!r}" if near else "")
+            )
+        return value
+
+    @field_validator("provides")
+    @classmethod
+    def _once(cls, value: list[str]) -> list[str]:
+        twice = sorted({item for item in value if value.count(item) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}; name each once")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def raw_schema(self) -> str:
+        return f"raw_{self.name}"
+
+
+def load_shops(path: Path) -> dict[str, Shop]:
+    """The shops of a file by name, in the file's order.
+
+    Raises:
+        ShopsError: the file is missing or cannot be used.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ShopsError(f"{path}: no such file. Set CARTOGRAPH_SHOPS_FILE, or restore config/shops.yaml.") from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ShopsError(f"{path}:{line}: not YAML: {error.problem}. Correct the indentation or the quotes.") from error
+    if not isinstance(root, yaml.MappingNode) or not isinstance(data, dict) or not isinstance(data.get("shops"), dict):
+        raise ShopsError(f"{path}:1: the file must be a mapping with the key `shops`, and under it one entry a shop.")
+    problems = [
+        f"{path}:{line}: {key!r} stands twice; each shop, table and key may stand once. Rename or remove one."
+        for line, key in _repeated_keys(root)
+    ]
+    shops: dict[str, Shop] = {}
+    for name, entry in data["shops"].items():
+        if not isinstance(entry, dict):
+            problems.append(f"{path}:{_line(root, ('shops', name))}: shop {name!r} must be a mapping of settings.")
+            continue
+        try:
+            shops[name] = Shop(name=name, **entry)
+        except ValidationError as error:
+            for problem in error.errors():
+                problems.append(_explain(path, root, str(name), problem))
+    if problems:
+        raise ShopsError("\n".join(problems))
+    if not shops:
+        raise ShopsError(f"{path}:1: no shop is configured. Add one under `shops`; the README shows how.")
+    return shops
+
+
+def _explain(path: Path, root: yaml.MappingNode, shop: str, problem: Any) -> str:
+    """One pydantic error as a line that names the file, the line, the key and the remedy."""
+    where = tuple(part for part in problem["loc"] if part != "[key]")
+    keys = ("shops", shop, *where) if where[:1] != ("name",) else ("shops", shop)
+    dotted = ".".join(map(str, keys[1:]))
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(where[-1]), _known_keys(where), n=1)
+        message = f"unknown key; {f'did you mean {near[0]!r}?' if near else 'known: ' + ', '.join(_known_keys(where))}"
+    elif problem["type"] == "missing":
+        message = "this key is missing; add it"
+    elif problem["type"] == "literal_error":
+        near = difflib.get_close_matches(str(problem["input"]), CAPABILITIES, n=1)
+        message = f"{problem['input']!r} is not known; {problem['msg']}" + (f", perhaps {near[0]!r}" if near else "")
+    else:
+        message = f"{problem['input']!r}: {message}"
+    return f"{path}:{_line(root, keys)}: {dotted}: {message}."
+
+
+def _known_keys(where: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = {"source": ObjectSource, "tables": Table}.get(str(where[0]), Shop)
+    return [name for name in model.model_fields if (model, name) != (Shop, "name")]
+
+
+def _line(root: yaml.Node, keys: tuple[Any, ...]) -> int:
+    """The line of the deepest of `keys` that the file has."""
+    line, node = root.start_mark.line, root
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == str(key)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line
+    return line + 1
+
+
+def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    """Keys that stand twice in one mapping: YAML keeps the last without a word."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key.start_mark.line + 1, key.value
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated_keys(item)
