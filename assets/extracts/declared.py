@@ -37,6 +37,7 @@ class Column:
     optional: bool = False
     is_personal: bool = False
     """Tagged `pii`: its values are shown nowhere and go no further than staging."""
+    description: str = ""
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -148,5 +149,6 @@ def _column(path: Path, table: str, entry: dict[str, Any]) -> Column:
         formats=tuple(meta.get("formats", ())),
         not_null=bool(meta.get("not_null", False)),
         optional=bool(meta.get("optional", False)),
+        description=" ".join((entry.get("description") or "").split()),
         is_personal="pii" in (config.get("tags") or entry.get("tags") or ()),
     )

@@ -1,0 +1,123 @@
+"""Whether a shop's contract and marts are built and sound: what is still to build, stored failures, clock, data version."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from assets.extracts import ledger
+from assets.marts.project import code_hash
+from resources.shops import Shop
+
+if TYPE_CHECKING:
+    import psycopg
+
+TRACKED = ("by_day", "by_shop")
+
+
+def tracked_models(manifest: dict[str, Any]) -> list[str]:
+    """The incremental models whose progress `ledger.builds` holds."""
+    return [
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["config"].get("incremental_strategy") in TRACKED
+    ]
+
+
+def unbuilt(connection: psycopg.Connection, shop: Shop, models: list[str]) -> list[str]:
+    """The models that do not yet hold all of a shop's committed changes, or were made by other code."""
+    rows = connection.execute(
+        "select wanted.model from unnest(%(models)s::text[]) as wanted (model)"
+        " left join ledger.builds as build on build.model = wanted.model and build.shop = %(shop)s"
+        " where build.model is null or build.code <> %(code)s"
+        " or build.change_id < (select coalesce(max(change_id), 0) from ledger.changes where shop = %(shop)s)"
+        " order by wanted.model",
+        {"shop": shop.name, "models": models, "code": code_hash(shop)},
+    )
+    return [model for (model,) in rows]
+
+
+def untested(connection: psycopg.Connection, shop: Shop) -> bool:
+    """Whether something was built for a shop since the tests were last run over it."""
+    row = connection.execute(
+        "select exists (select from ledger.tests where shop = %(shop)s and code = %(code)s and change_id >="
+        " (select coalesce(max(change_id), 0) from ledger.builds where shop = %(shop)s))",
+        {"shop": shop.name, "code": code_hash(shop)},
+    ).fetchone()
+    return row is None or not row[0]
+
+
+def mark_tested(connection: psycopg.Connection, shop: Shop) -> None:
+    """Remember that the tests were run over all that is built for a shop."""
+    connection.execute(
+        "insert into ledger.tests (shop, change_id, code)"
+        " select %(shop)s, coalesce(max(change_id), 0), %(code)s from ledger.builds where shop = %(shop)s"
+        " on conflict (shop) do update set change_id = excluded.change_id, code = excluded.code, tested_at = now()"
+        " where (ledger.tests.change_id, ledger.tests.code) is distinct from (excluded.change_id, excluded.code)",
+        {"shop": shop.name, "code": code_hash(shop)},
+    )
+
+
+def data_version(connection: psycopg.Connection, shop: Shop) -> str:
+    """A hash of a shop's committed extracts and of the code of the models behind it."""
+    parts = [code_hash(shop)]
+    for table in shop.tables:
+        parts.append(f"{table}:{ledger.data_version(ledger.active_extracts(connection, shop.name, table))}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def stored_failures(connection: psycopg.Connection, shop: Shop, tests: dict[str, str]) -> dict[str, int]:
+    """How many rows of a shop fail each test that must not fail: test -> failing rows, sound tests left out."""
+    from psycopg import sql
+
+    there = {
+        name
+        for (name,) in connection.execute("select table_name from information_schema.tables where table_schema = 'test_failures'")
+    }
+    asked = [(test, table) for test, table in tests.items() if table in there]
+    if not asked:
+        return {}
+    query = sql.SQL(" union all ").join(
+        sql.SQL("select {}, coalesce(max(shop_failures), 0) from {} where shop = {} or shop is null").format(
+            sql.Literal(test), sql.Identifier("test_failures", table), sql.Literal(shop.name)
+        )
+        for test, table in asked
+    )
+    return {test: count for test, count in connection.execute(query) if count}
+
+
+@dataclass
+class Ready:
+    """What is known of a shop's tables."""
+
+    as_of: date | None
+    first_day: date | None
+    rows: dict[str, int] = field(default_factory=dict)
+    """Contract table or mart -> rows of this shop."""
+
+
+def describe(connection: psycopg.Connection, shop: Shop, tables: dict[str, str]) -> Ready:
+    """The clock and the row counts of a shop.
+
+    Args:
+        tables: table name -> schema, of those with a column `shop`.
+    """
+    from psycopg import sql
+
+    clock = connection.execute("select as_of, first_day from contract.shop_clock where shop = %s", [shop.name]).fetchone()
+    query = sql.SQL(" union all ").join(
+        sql.SQL("select {}, count(*) from {} where shop = {}").format(
+            sql.Literal(name), sql.Identifier(schema, name), sql.Literal(shop.name)
+        )
+        for name, schema in tables.items()
+    )
+    as_of, first_day = clock or (None, None)
+    return Ready(as_of, first_day, {name: count for name, count in connection.execute(query)})
+
+
+def age_of_news(connection: psycopg.Connection, shop: Shop, now: datetime) -> timedelta | None:
+    """How long ago the last extract of a shop was committed; None where there was none."""
+    row = connection.execute("select max(committed_at) from ledger.extracts where shop = %s", [shop.name]).fetchone()
+    return None if row is None or row[0] is None else now.astimezone(UTC) - row[0]

@@ -1,0 +1,55 @@
+{{ config(
+    incremental_strategy='by_shop',
+    indexes=[{'columns': ['shop', 'product_id']}]
+) }}
+
+with stated as (
+    {{ staged('products') }}
+),
+
+mentions as (
+    select distinct shop, product_id
+    from {{ changed(ref('fct_order_items')) }} as items
+
+    union
+
+    select distinct shop, product_id
+    from {{ changed(ref('fct_events')) }} as events
+),
+
+inferred as (
+    select
+        mentions.shop,
+        mentions.product_id
+    from mentions
+    left join stated on stated.shop = mentions.shop and stated.product_id = mentions.product_id
+    where mentions.product_id is not null and stated.product_id is null
+)
+
+select
+    shop,
+    product_id,
+    title,
+    description,
+    brand,
+    category_id,
+    price,
+    currency,
+    is_merchandise,
+    false as is_inferred
+from stated
+
+union all
+
+select
+    shop,
+    product_id,
+    null as title,
+    null as description,
+    null as brand,
+    null as category_id,
+    null::numeric(18,4) as price,
+    null as currency,
+    true as is_merchandise,
+    true as is_inferred
+from inferred

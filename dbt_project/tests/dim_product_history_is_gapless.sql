@@ -1,0 +1,17 @@
+{{ config(
+    description='The spans of a product follow each other: each ends where the next begins, and the last is open.'
+) }}
+
+{% call failures() %}
+    select *
+    from (
+        select
+            shop,
+            product_id,
+            valid_from,
+            valid_to,
+            lead(valid_from) over (partition by shop, product_id order by valid_from) as next_from
+        from {{ ref('dim_product_history') }}
+    ) as spans
+    where valid_to is distinct from next_from
+{% endcall %}

@@ -1,0 +1,36 @@
+"""What is switched on in which environment: every environment stands in every row, and nothing falls back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from resources.settings import Environment
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The default status of each automation, which a person may change in the UI afterwards."""
+
+    daily_extract: bool
+    inbox: bool
+    build: bool
+    readiness: bool
+    freshness: bool
+
+
+SWITCHES: dict[Environment, Switches] = {
+    Environment.LOCAL: Switches(daily_extract=True, inbox=True, build=True, readiness=True, freshness=True),
+    Environment.TEST: Switches(daily_extract=False, inbox=False, build=False, readiness=False, freshness=False),
+    Environment.STAGING: Switches(daily_extract=True, inbox=True, build=True, readiness=True, freshness=False),
+    Environment.PRODUCTION: Switches(daily_extract=True, inbox=True, build=True, readiness=True, freshness=True),
+}
+
+
+def schedule_status(on: bool) -> dg.DefaultScheduleStatus:
+    return dg.DefaultScheduleStatus.RUNNING if on else dg.DefaultScheduleStatus.STOPPED
+
+
+def sensor_status(on: bool) -> dg.DefaultSensorStatus:
+    return dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED

@@ -1,0 +1,249 @@
+"""The sensors: new objects in a source, changes to build, shops that became ready, assets that became stale.
+
+Each keeps a versioned JSON cursor, gives its runs deterministic keys, and says in every skip why it skipped.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from assets.extracts.assets import raw_key
+from assets.extracts.ledger import ensure_ledger
+from assets.marts import readiness
+from assets.marts.assets import SHOP_READY
+from orchestration.environments import SWITCHES, sensor_status
+from orchestration.freshness import RULES_VERSION, Memory, Rule, decide, request_or_wait, rule_for
+from orchestration.jobs import BUILD, EXTRACT, READY
+from resources.dagster_resources import ObjectsResource, WarehouseResource
+from resources.settings import Settings
+from resources.shops import Shop
+
+
+def read_cursor(cursor: str | None, version: int) -> dict[str, Any]:
+    """What a cursor holds; empty where it is of another version, so that a changed rule starts anew."""
+    state = json.loads(cursor) if cursor else {}
+    return state.get("state", {}) if state.get("version") == version else {}
+
+
+def write_cursor(state: dict[str, Any], version: int) -> str:
+    return json.dumps({"version": version, "state": state}, sort_keys=True)
+
+
+def _short_hash(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def build_sensors(
+    settings: Settings, shops: dict[str, Shop], models: list[str], keys: list[dg.AssetKey], jobs: list[Any]
+) -> list[dg.SensorDefinition]:
+    """All sensors, switched as `orchestration/environments.py` says.
+
+    Args:
+        models: the dbt models whose progress the ledger holds.
+        keys: the assets that the freshness sensor looks at, where they have a rule.
+    """
+    on = SWITCHES[settings.environment]
+    return [
+        _inbox_sensor(shops, sensor_status(on.inbox)),
+        _build_sensor(shops, models, sensor_status(on.build)),
+        _readiness_sensor(shops, models, sensor_status(on.readiness)),
+        _freshness_sensor(shops, keys, jobs, sensor_status(on.freshness)),
+    ]
+
+
+def _inbox_sensor(shops: dict[str, Shop], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="inbox",
+        job_name=EXTRACT,
+        minimum_interval_seconds=5,
+        default_status=status,
+        description="Requests the extraction of a shop when the objects of its source changed, once they are the same on two ticks.",
+    )
+    def inbox(context: dg.SensorEvaluationContext, objects: ObjectsResource) -> dg.SensorResult:
+        state = read_cursor(context.cursor, version=1)
+        requests, reasons = [], []
+        for shop in shops.values():
+            listing = objects.client(shop).list()
+            now = _short_hash(f"{item.uri} {item.fingerprint}" for item in listing) if listing else ""
+            before = state.get(shop.name, {})
+            if now == before.get("requested", ""):
+                reasons.append(f"{shop.name}: {len(listing)} objects, nothing new")
+            elif now != before.get("seen"):
+                # A file that is still being copied looks different on the next tick.
+                reasons.append(f"{shop.name}: {len(listing)} objects changed, waiting until they are the same for one tick")
+            else:
+                before["requested"] = now
+                requests.append(
+                    dg.RunRequest(
+                        run_key=f"inbox:{shop.name}:{now}",
+                        asset_selection=[raw_key(shop.name, table) for table in shop.tables],
+                        tags={"shop": shop.name, "cause": "inbox"},
+                    )
+                )
+            before["seen"] = now
+            state[shop.name] = before
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else "; ".join(reasons),
+            cursor=write_cursor(state, version=1),
+        )
+
+    return inbox
+
+
+def _build_sensor(shops: dict[str, Shop], models: list[str], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="build",
+        job_name=BUILD,
+        minimum_interval_seconds=5,
+        default_status=status,
+        description="Requests contract and marts when the ledger holds changes, or the code has changed, since they were made.",
+    )
+    def build(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
+        return evaluate_build(context, warehouse, shops, models, datetime.now(UTC))
+
+    return build
+
+
+# A build that fails is asked for again after a while, in case the cause was passing, and then left to a person.
+BUILD_RULE = Rule(timedelta(0), timedelta(0), cool_down=timedelta(minutes=30), max_requests=3)
+
+
+def evaluate_build(
+    context: dg.SensorEvaluationContext, warehouse: WarehouseResource, shops: dict[str, Shop], models: list[str], now: datetime
+) -> dg.SensorResult:
+    """One tick of the build sensor at an instant."""
+    waiting = []
+    with warehouse.client().connect() as connection:
+        ensure_ledger(connection)
+        for shop in shops.values():
+            if readiness.unbuilt(connection, shop, models) or readiness.untested(connection, shop):
+                waiting.append(f"{shop.name} at {readiness.data_version(connection, shop)}")
+    if not waiting:
+        return dg.SensorResult(skip_reason="contract and marts hold all changes and are tested", cursor=write_cursor({}, version=1))
+    # Only the same state of the same shops is asked for again; another change is another matter.
+    state = read_cursor(context.cursor, version=1).get(key := _short_hash(waiting), {})
+    decision = request_or_wait(BUILD_RULE, Memory(**state), f"to build: {', '.join(waiting)}", now)
+    if decision.alert:
+        context.log.error(decision.reason)
+    requests = []
+    if decision.request:
+        requests = [dg.RunRequest(run_key=f"build:{key}:{decision.memory.last_request}", tags={"cause": "build"})]
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else decision.reason,
+        cursor=write_cursor({key: decision.memory.as_json()}, version=1),
+    )
+
+
+def _readiness_sensor(
+    shops: dict[str, Shop], models: list[str], status: dg.DefaultSensorStatus
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="readiness",
+        job_name=READY,
+        minimum_interval_seconds=10,
+        default_status=status,
+        description="Requests contract/shop_ready for a shop whose data version changed and whose tables are built and tested.",
+    )
+    def readiness_sensor(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
+        requests, reasons = [], []
+        with warehouse.client().connect() as connection:
+            ensure_ledger(connection)
+            for shop in shops.values():
+                version = readiness.data_version(connection, shop)
+                late = readiness.unbuilt(connection, shop, models)
+                if late or readiness.untested(connection, shop):
+                    reasons.append(f"{shop.name}: {len(late)} models to build" if late else f"{shop.name}: tests to run")
+                elif version == ready_version(context.instance, shop.name):
+                    reasons.append(f"{shop.name}: nothing changed since version {version}")
+                else:
+                    requests.append(
+                        dg.RunRequest(
+                            run_key=f"ready:{shop.name}:{version}",
+                            partition_key=shop.name,
+                            tags={"shop": shop.name, "cause": "readiness"},
+                        )
+                    )
+        return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "; ".join(reasons))
+
+    return readiness_sensor
+
+
+def ready_version(instance: dg.DagsterInstance, shop: str) -> str | None:
+    """The data version with which a shop was last declared ready; None if it never was."""
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=SHOP_READY, asset_partitions=[shop]), limit=1
+    ).records
+    if not records or records[0].asset_materialization is None:
+        return None
+    return (records[0].asset_materialization.tags or {}).get("dagster/data_version")
+
+
+def _freshness_sensor(
+    shops: dict[str, Shop], keys: list[dg.AssetKey], jobs: list[Any], status: dg.DefaultSensorStatus
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="freshness",
+        jobs=[job for job in jobs if job.name in (EXTRACT, BUILD)],
+        minimum_interval_seconds=60,
+        default_status=status,
+        description=(
+            "Requests assets of live shops when they became stale, as the freshness table says, again after a cool-down "
+            "while they stay stale, and alerts when that does not help."
+        ),
+    )
+    def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        return evaluate_freshness(context, shops, keys, datetime.now(UTC))
+
+    return freshness
+
+
+def evaluate_freshness(
+    context: dg.SensorEvaluationContext, shops: dict[str, Shop], keys: list[dg.AssetKey], now: datetime
+) -> dg.SensorResult:
+    """One tick of the freshness sensor at an instant."""
+    state = read_cursor(context.cursor, RULES_VERSION)
+    asked: list[dg.AssetKey] = []
+    alerts, reasons, after = [], [], {}
+    for key in sorted(keys):
+        rule = rule_for(key, shops)
+        if rule is None:
+            continue
+        event = context.instance.get_latest_materialization_event(key)
+        built = None if event is None else datetime.fromtimestamp(event.timestamp, UTC)
+        name = key.to_user_string()
+        decision = decide(rule, Memory(**state.get(name, {})), built, now)
+        if decision.memory != Memory():
+            after[name] = decision.memory.as_json()
+            reasons.append(f"{name}: {decision.reason}")
+        if decision.request:
+            asked.append(key)
+        if decision.alert:
+            context.log.error(f"{name}: {decision.reason}")
+            alerts.append(dg.AssetObservation(key, metadata={"alert": decision.reason}, description="Freshness alert"))
+    requests = []
+    for job, wanted in ((EXTRACT, [key for key in asked if key.path[0] == "raw"]), (BUILD, [key for key in asked if key.path[0] != "raw"])):
+        if wanted:
+            names = [key.to_user_string() for key in wanted]
+            edge = _short_hash(f"{name} {after[name]}" for name in names)
+            requests.append(
+                dg.RunRequest(
+                    job_name=job,
+                    run_key=f"freshness:{RULES_VERSION}:{edge}",
+                    # dbt models are made together: the ledger says which of them have anything to do.
+                    asset_selection=wanted if job == EXTRACT else None,
+                    tags={"cause": "freshness", "stale": ", ".join(names)[:200]},
+                )
+            )
+    fresh = "all fresh" if any(shop.live for shop in shops.values()) else "no shop is live, so no asset has a freshness rule"
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else ("; ".join(reasons) or fresh),
+        asset_events=alerts,
+        cursor=write_cursor(after, RULES_VERSION),
+    )

@@ -1,0 +1,56 @@
+"""The one place where the plain clients of `resources/` become Dagster resources."""
+
+import sys
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from resources.lake import Lake
+from resources.objects import ObjectStore, object_store
+from resources.settings import DBT_PROJECT, Settings, load_settings
+from resources.shops import Shop
+from resources.warehouse import Warehouse
+
+
+class WarehouseResource(dg.ConfigurableResource):
+    """The Postgres warehouse of a home. Its URL, where one is set, is read when it is needed and is never in run config."""
+
+    home: str
+
+    def client(self) -> Warehouse:
+        return Warehouse(load_settings(home=Path(self.home)))
+
+
+class LakeResource(dg.ConfigurableResource):
+    """The lake of Parquet files."""
+
+    location: str
+
+    def client(self) -> Lake:
+        return Lake(self.location)
+
+
+class ObjectsResource(dg.ConfigurableResource):
+    """The object sources of the shops: folders and prefixes."""
+
+    home: str
+
+    def client(self, shop: Shop) -> ObjectStore:
+        return object_store(load_settings(home=Path(self.home)), shop)
+
+
+def build_resources(settings: Settings) -> dict[str, object]:
+    """The resources of all assets, by key."""
+    return {
+        "warehouse": WarehouseResource(home=str(settings.home)),
+        "lake": LakeResource(location=settings.lake_location),
+        "objects": ObjectsResource(home=str(settings.home)),
+        "dbt": DbtCliResource(
+            project_dir=str(DBT_PROJECT),
+            profiles_dir=str(DBT_PROJECT),
+            # Found beside this interpreter, so that no environment needs to be activated.
+            dbt_executable=str(Path(sys.executable).parent / "dbt"),
+            global_config_flags=["--no-use-colors"],
+        ),
+    }

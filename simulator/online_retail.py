@@ -1,0 +1,919 @@
+"""The simulated Online Retail shop: a seeded generator of invoice lines shaped like UCI's sheet, and its file writers.
+
+One row is one line of an invoice, with the eight columns of the sheet (`COLUMNS`). No row, product name or product code
+of the real sheet is in here: only its proportions, faults, service codes and countries. The default is its own span,
+thirteen months, in 6,000 lines.
+
+What is planted, for tests to find again (`truth` gives the values of one seed):
+
+- Volume per day = weekday x season x trend x noise of +-12 %. Thursday is the peak, Sunday weak; Saturdays and
+  24 December to 3 January are closed. Rise from September to November; trend +20 % a year of the volume at the start.
+- Customers in four segments: `wholesaler` (often, long baskets, dozens of a product), `loyal` (often), `occasional`
+  (two or three times) and `one_off` (once). `SEGMENTS` has the figures.
+- Popularity of products falls as 1 / (10 + rank), rank from 1. Each product is of one category, which a word of its
+  name implies (`CATEGORIES`); six of ten lines of a known customer come from that customer's three favourite
+  categories. Christmas goods sell from September to December, garden goods from March to July.
+- The faults of the real sheet at its shares (`SHARES`), at least a few of each from 3,000 lines on: cancellations,
+  missing customers, duplicates, service lines, odd and lower-case codes, zero prices, write-offs, bad debt, missing
+  or varying descriptions, blanks, commas and quotes in them, one price of three decimals, two orders of some 75,000
+  pieces that are cancelled within the hour, customers in two countries, invoices over two minutes.
+
+Sizes: with fewer than 1,700 lines a day baskets are shorter than the real ones (a third at 20 a day), so that a small
+sheet still has hundreds of invoices. Memory holds one day, a sample of 1,000 past invoices and the customers.
+
+Determinism: only `random.Random.random`, seeded by text, and plain arithmetic are used. Python promises that sequence
+for all versions, which numpy does not for its distributions. Floats are summed by `math.fsum` or `accumulate`, as the
+built-in `sum` rounds otherwise from Python 3.12 on.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import heapq
+import io
+import math
+import os
+from bisect import bisect
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from itertools import accumulate, groupby
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import xlsxwriter
+
+COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
+
+Row = tuple[str, str, str | None, int, datetime, Decimal, str | None, str]
+_Item = tuple[str, str | None, int, Decimal]  # stock code, description, quantity, unit price
+_Draw = Callable[[], float]
+
+START, END = date(2010, 12, 1), date(2011, 12, 9)
+FULL_DAY = 1_700.0  # lines a day at which baskets are as long as the real ones
+MAX_SHEET_LINES = 1_048_575  # what one xlsx sheet holds below its header
+
+WEEKDAYS = (1.0, 1.1, 1.0, 1.3, 0.85, 0.0, 0.65)  # Monday first
+MONTHS = (0.85, 0.80, 0.85, 0.85, 0.90, 0.90, 0.90, 0.90, 1.20, 1.45, 2.00, 1.50)  # at mid-month, January first
+TREND = 0.20  # a year, of the volume at the start
+_OPENING = (2, 3, 62, 182, 296, 316, 396, 337, 314, 307, 195, 120, 33, 22, 3)  # invoices per hour from 6 to 20
+
+
+class Segment(NamedTuple):
+    """One kind of customer: share of customers, mean invoices in 13 months, mean lines a basket, usual quantities."""
+
+    share: float
+    invoices: float
+    basket: float
+    quantities: tuple[int, ...]
+
+
+SEGMENTS = {
+    "wholesaler": Segment(0.03, 22.0, 34.0, (6, 12, 12, 12, 24, 24, 24, 24, 36, 48, 48, 72, 96, 144)),
+    "loyal": Segment(0.18, 10.0, 22.0, (1, 2, 2, 3, 4, 4, 6, 6, 6, 8, 10, 12, 12, 12, 12, 24, 24)),
+    "occasional": Segment(0.45, 2.8, 18.0, (1, 1, 1, 2, 2, 2, 3, 4, 4, 5, 6, 6, 8, 10, 12, 12)),
+    "one_off": Segment(0.34, 1.0, 13.0, (1, 1, 1, 1, 2, 2, 2, 3, 4, 6, 6, 12)),
+}
+_WEB_QUANTITIES = (1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 8, 10, 24)
+_BASKET_SHAPE = (0.05, 0.15, 0.28, 0.42, 0.58, 0.77, 1.0, 1.28, 1.65, 2.3, 4.6)  # deciles over the mean
+
+# Share of all lines, as in the real sheet, and the least number to plant in 3,000 lines.
+SHARES: dict[str, tuple[float, int]] = {
+    "cancellation": (0.01714, 30),
+    "duplicate": (0.00990, 20),
+    "lower_case_code": (0.00358, 5),
+    "write_off": (0.00247, 5),
+    "found_stock": (0.00137, 4),
+    "free_line": (0.00105, 3),
+    "POST": (0.00208, 5),
+    "DOT": (0.00131, 3),
+    "M": (0.00060, 3),
+    "M cancelled": (0.00045, 3),
+    "C2": (0.00026, 3),
+    "D": (0.00014, 3),
+    "S": (0.00012, 3),
+    "BANK CHARGES": (0.00007, 4),
+    "AMAZONFEE": (0.00006, 3),
+    "CRUK": (0.00003, 3),
+    "gift": (0.00006, 5),
+    "party_bag": (0.00006, 4),
+    "two_minutes": (0.00008, 3),
+    "two_countries": (0.00002, 3),
+}
+NO_CUSTOMER_SHARE = 0.2493
+FOREIGN_SHARE = 0.086
+# What happens a fixed number of times, at these shares of the lines.
+_ONCE = ((0.13, "huge"), (0.31, "three_decimals"), (0.66, "bad_debt"), (0.96, "huge"))
+_SERVICE_CANCELLATIONS = ("M cancelled", "D", "S", "BANK CHARGES", "AMAZONFEE", "CRUK")
+# Planted into an ordinary invoice; the rest are invoices of their own.
+_IN_OTHERS = frozenset(
+    {
+        *("duplicate", "lower_case_code", "free_line", "two_minutes", "three_decimals"),
+        *("POST", "DOT", "M", "C2", "gift", "party_bag"),
+    }
+)
+
+# About the numbers of customers in the real sheet.
+_COUNTRIES = {
+    "Germany": 95, "France": 87, "Spain": 31, "Belgium": 25, "Switzerland": 21, "Portugal": 19, "Italy": 15,
+    "Finland": 12, "Austria": 11, "Norway": 10, "Netherlands": 9, "Australia": 9, "Channel Islands": 9, "Denmark": 9,
+    "Cyprus": 8, "Sweden": 8, "Japan": 8, "Poland": 6, "EIRE": 30, "Unspecified": 4, "Greece": 4, "Israel": 4,
+    "USA": 4, "Canada": 4, "Hong Kong": 2, "Malta": 2, "Bahrain": 2, "United Arab Emirates": 2, "Singapore": 1,
+    "Iceland": 1, "Lebanon": 1, "Lithuania": 1, "RSA": 1, "Brazil": 1, "Czech Republic": 1, "European Community": 1,
+    "Saudi Arabia": 1,
+}  # fmt: skip
+_HOME = "United Kingdom"
+
+# A category's nouns are in no other category.
+CATEGORIES: dict[str, tuple[str, ...]] = {
+    "lighting": ("LANTERN", "TEALIGHT GLASS", "CANDLE POT", "FAIRY LIGHTS", "TABLE LAMP", "CANDLESTICK", "NIGHT LIGHT"),
+    "kitchen": ("MUG", "CAKE STAND", "MIXING BOWL", "JAM JAR", "TEAPOT", "EGG CUP", "BISCUIT BARREL", "BREAD CROCK"),
+    "bags": ("SHOPPER BAG", "LUNCH BAG", "TOTE BAG", "WASH BAG", "RUCKSACK", "PURSE", "PICNIC BAG"),
+    "christmas": ("BAUBLE", "ADVENT GARLAND", "FESTIVE WREATH", "STOCKING", "SNOW GLOBE", "SLEIGH BELL", "REINDEER"),
+    "garden": ("PLANTER", "WATERING CAN", "BIRD TABLE", "SEED TRAY", "TROWEL", "WINDMILL", "GARDEN STAKE"),
+    "stationery": ("NOTEBOOK", "GREETINGS CARD", "PENCIL CASE", "GIFT TAG", "WRAPPING SHEET", "STICKERS", "ERASER"),
+    "toys": ("SKIPPING ROPE", "RAG DOLL", "JIGSAW", "SPINNING TOP", "YO-YO", "GLOVE PUPPET", "BUILDING BLOCKS"),
+    "jewellery": ("NECKLACE", "BRACELET", "EARRINGS", "BROOCH", "TRINKET DISH", "BANGLE", "KEYRING CHARM"),
+    "textiles": ("CUSHION", "DOORMAT", "QUILT", "TEA TOWEL", "APRON", "OVEN GLOVE", "HOT BOTTLE COVER"),
+    "party": ("BUNTING", "PAPER NAPKINS", "PARTY HORN", "PAPER CUPS", "BALLOONS", "CAKE CASES", "STRAWS"),
+    "storage": ("DRAWER CHEST", "TRUNK", "WIRE BASKET", "COAT HOOK", "HAT BOX", "SHOE RACK", "CRATE"),
+    "wall": ("METAL PLAQUE", "WALL CLOCK", "PHOTO FRAME", "CHALKBOARD", "HANGING MIRROR", "DOOR KNOB", "THERMOMETER"),
+}  # fmt: skip
+_SEASONAL = {
+    "christmas": (0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.4, 0.8, 2.0, 3.5, 5.0, 4.0),
+    "garden": (0.3, 0.6, 1.8, 2.5, 2.8, 2.4, 1.8, 1.0, 0.6, 0.3, 0.2, 0.2),
+}
+_COLOURS = (
+    "CORAL", "OATMEAL", "TEAL", "MUSTARD", "DUCK EGG", "PLUM", "CHARCOAL", "SAGE", "LILAC", "BRICK", "NAVY", "MINT",
+)  # fmt: skip
+_MOTIFS = (
+    "BRAMBLE", "HARE", "FOXGLOVE", "SKYLARK", "HARBOUR", "PADDOCK", "THISTLE", "OTTER", "GINGHAM", "REGATTA", "BUMBLE",
+    "WILLOWHERB", "CAROUSEL", "LIGHTHOUSE", "ACORN", "PUFFIN", "HEDGEROW", "KITE", "CLOVER", "TARTAN", "PEONY",
+    "MAGPIE", "FERN", "BADGER", "SEASHELL", "DAMSON",
+)  # fmt: skip
+_SIZES = ("", "", "", "SMALL ", "LARGE ", "MINI ", "SET OF 3 ", "SET OF 6 ", "PACK OF 12 ", "BOX OF 4 ")
+_PENCE = (
+    29, 39, 42, 55, 65, 85, 85, 125, 125, 125, 145, 165, 165, 195, 210, 255, 295, 295, 375, 425, 495, 595, 675, 795,
+    850, 995, 1275, 1495, 1795,
+)  # fmt: skip
+_CHEAPEST = {"stationery": 0, "party": 0, "christmas": 3, "toys": 5, "textiles": 11, "storage": 13, "wall": 9}
+_WRITE_OFF_NOTES = (
+    "damages", "damaged", "?", "lost", "check", "thrown away", "??", "Damaged", "missing", "wet", "faulty",
+)  # fmt: skip
+_FOUND_NOTES = ("found", "check", "adjustment", "Found", "amazon", "?")
+_LETTERS = "ABCDEF"
+_ZERO = Decimal("0.00")
+
+
+class _Product(NamedTuple):
+    code: str
+    name: str
+    other_name: str | None  # a second spelling, for one product in six
+    rename_at: float  # share of the span after which the second spelling holds; above 1: used now and then
+    price: Decimal
+    bulk_price: Decimal
+    web_price: Decimal
+    divisor: int  # dear goods are bought in smaller numbers
+    category: str
+
+
+class _Customer(NamedTuple):
+    id: str
+    segment: str
+    country: str
+    favourites: tuple[str, ...]
+
+
+class _Invoice(NamedTuple):
+    minute: int  # of the day
+    order: int
+    prefix: str  # "", "C" or "A"
+    customer: str | None
+    country: str
+    items: list[_Item]
+    split: int  # number of the line from which the next minute holds; 0: none
+
+
+class _Table:
+    """Draws an index by weight; `upto` restricts the draw to the first entries."""
+
+    def __init__(self, weights: Iterable[float]) -> None:
+        self.sums = list(accumulate(weights))
+
+    def draw(self, u: float, upto: int | None = None) -> int:
+        last = (len(self.sums) if upto is None else upto) - 1
+        return min(bisect(self.sums, u * self.sums[last]), last)
+
+
+def _money(pence: int) -> Decimal:
+    return Decimal(pence).scaleb(-2)
+
+
+def _check(seed: int, lines: int, start: date, end: date) -> None:
+    for name, value in (("seed", seed), ("lines", lines)):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"{name} must be an int, not {value!r}")
+    for name, day in (("start", start), ("end", end)):
+        if isinstance(day, datetime) or not isinstance(day, date):
+            raise ValueError(f"{name} must be a date, not {day!r}")
+    if lines < 1:
+        raise ValueError(f"lines must be at least 1, not {lines}")
+    if end < start:
+        raise ValueError(f"end ({end}) is before start ({start})")
+
+
+def _is_open(day: date) -> bool:
+    return WEEKDAYS[day.weekday()] > 0 and (1, 3) < (day.month, day.day) < (12, 24)
+
+
+def _season(day: date) -> float:
+    """The yearly factor: straight lines between the values at mid-month."""
+    position = (day.month - 1 + (day.day - 15.5) / 31.0) % 12.0
+    low = int(position)
+    share = position - low
+    return MONTHS[low] * (1.0 - share) + MONTHS[(low + 1) % 12] * share
+
+
+def _basket(u: float, mean: float) -> int:
+    """A basket of at least one line, right-skewed like the real ones, from a uniform number."""
+    position = u * (len(_BASKET_SHAPE) - 1)
+    low = int(position)
+    step = _BASKET_SHAPE[low + 1] - _BASKET_SHAPE[low]
+    return max(1, int(mean * (_BASKET_SHAPE[low] + step * (position - low)) + 0.5))
+
+
+def _name(draw: _Draw, category: str, seen: set[str]) -> str:
+    nouns = CATEGORIES[category]
+    while True:
+        colour, motif = _COLOURS[int(draw() * len(_COLOURS))], _MOTIFS[int(draw() * len(_MOTIFS))]
+        size, noun = _SIZES[int(draw() * len(_SIZES))], nouns[int(draw() * len(nouns))]
+        kind = draw()
+        words = f"{colour} {motif}" if kind < 0.4 else motif if kind < 0.7 else colour
+        name = f"{size}{words} {noun}"
+        if name not in seen and len(name) <= 35:
+            seen.add(name)
+            return name
+
+
+def _family(draw: _Draw, category: str, seen: set[str]) -> list[str]:
+    """Two to five names that differ in the colour."""
+    nouns = CATEGORIES[category]
+    while True:
+        tail = f"{_MOTIFS[int(draw() * len(_MOTIFS))]} {nouns[int(draw() * len(nouns))]}"
+        first = int(draw() * len(_COLOURS))
+        colours = [_COLOURS[(first + i) % len(_COLOURS)] for i in range(2 + int(draw() * 4))]
+        names = [f"{colour} {tail}" for colour in colours]
+        if seen.isdisjoint(names):
+            seen.update(names)
+            return names
+
+
+def _price(draw: _Draw, category: str) -> int:
+    """A list price in pence, from the category's part of the usual prices."""
+    return _PENCE[_CHEAPEST.get(category, 4) + int(draw() * 16)]
+
+
+def _products(draw: _Draw, count: int) -> list[_Product]:
+    """The assortment, most popular first. Faults of names and codes go by rank, so that their shares hold."""
+    seen: set[str] = set()
+    categories = list(CATEGORIES)
+    products: list[_Product] = []
+    order: list[str] = []
+    number, family, relatives, relation, level = 52_000, 0, list[str](), "", 0
+    for rank in range(count):
+        if not order:  # a round holds each category once
+            left = categories.copy()
+            order = [left.pop(int(draw() * len(left))) for _ in categories]
+        number += 1 + int(draw() * 5)
+        if rank % 10 == 4:
+            # Members of a family share the number and differ in the colour, and so in the letter.
+            if not relatives:
+                family, relation = number, order.pop()
+                relatives, level = _family(draw, relation, seen), _price(draw, relation)
+            category, pence, name = relation, level, relatives.pop()
+            code = f"{family}{_LETTERS[len(relatives)]}"
+        else:
+            category, code = order.pop(), str(number)
+            name, pence = _name(draw, category, seen), _price(draw, category)
+        if rank % 113 == 20:
+            first, _, rest = name.partition(" ")
+            name = f"{first} , {rest}"
+        if rank % 240 == 100:
+            name = f'{name} 9"'
+        other, rename_at = None, 2.0
+        if rank % 6 == 1:
+            other = name.replace(" OF ", "/") if " OF " in name else f"{name}."
+            rename_at = 0.6 if rank % 12 == 1 else 2.0
+        if rank % 5 == 2:
+            name += " "
+        elif rank % 307 == 51:
+            name = f" {name}"
+        elif rank % 25 == 8:
+            name = name.replace(" ", "  ", 1)
+        divisor = 1 if pence < 300 else 2 if pence < 600 else 4
+        bulk, web = max(1, pence * 85 // 100), pence * 166 // 100 + 1
+        products.append(
+            _Product(code, name, other, rename_at, _money(pence), _money(bulk), _money(web), divisor, category)
+        )
+    return products
+
+
+class _Shop:
+    """The state that the days hand on: assortment, customers, past invoices, counters. Days are made in order."""
+
+    def __init__(self, seed: int, lines: int, start: date, end: date) -> None:
+        self.seed, self.lines, self.start = seed, lines, start
+        draw = Random(f"online_retail/{seed}/days").random
+        self.days: list[tuple[date, float]] = []  # each open day with its weight
+        for ordinal in range(start.toordinal(), end.toordinal() + 1):
+            day, noise = date.fromordinal(ordinal), 0.88 + 0.24 * draw()
+            if _is_open(day):
+                trend = 1.0 + TREND * (ordinal - start.toordinal()) / 365.0
+                self.days.append((day, WEEKDAYS[day.weekday()] * _season(day) * trend * noise))
+        if not self.days:
+            raise ValueError(f"the shop is closed on all days from {start} to {end}: there is no day for a line")
+
+        rate = lines / len(self.days)
+        # The fourth root, of two square roots: these are exact on every machine.
+        self.scale = min(1.0, max(0.25, math.sqrt(math.sqrt(rate / FULL_DAY))))
+        self.products = _products(Random(f"online_retail/{seed}/products").random, min(3_600, max(600, lines // 150)))
+        self.with_letter = [i for i, product in enumerate(self.products) if not product.code.isdigit()]
+        self._make_tables()
+        self._make_customers(Random(f"online_retail/{seed}/customers").random)
+
+        # What to plant next: (number of lines made at which it falls due, order, kind).
+        once = [(at * lines, kind) for at, kind in _ONCE]
+        self.shares = {kind: max(share, least / max(lines, 3_000)) for kind, (share, least) in SHARES.items()}
+        services = math.fsum(self.shares[kind] for kind in _SERVICE_CANCELLATIONS)
+        self.shares["cancellation"] = max(0.012, self.shares["cancellation"] - services)
+        draw = Random(f"online_retail/{seed}/faults").random
+        regular = [((0.05 + 0.7 * draw()) / share, kind) for kind, share in self.shares.items()]
+        self.due = [(at, i, kind) for i, (at, kind) in enumerate(once + regular)]
+        heapq.heapify(self.due)
+        self.pending: Counter[str] = Counter()
+        self.planted: Counter[str] = Counter()
+        self.places: dict[str, list[str]] = {"huge": [], "bad_debt": [], "three_decimals": []}
+
+        self.made = self.without_customer = self.abroad = 0
+        self.number = 410_000 + int(draw() * 1_000)
+        self.past: list[tuple[_Customer, str, list[_Item]]] = []
+        self.bought: set[str] = set()
+        self.two_countries: dict[str, tuple[str, str]] = {}
+
+    def _make_tables(self) -> None:
+        weights = [1.0 / (rank + 11) for rank in range(len(self.products))]
+        self.month_tables = [
+            _Table(
+                weight * (_SEASONAL[product.category][month] if product.category in _SEASONAL else 1.0)
+                for weight, product in zip(weights, self.products, strict=True)
+            )
+            for month in range(12)
+        ]
+        self.members = {
+            name: [i for i, product in enumerate(self.products) if product.category == name] for name in CATEGORIES
+        }
+        self.category_tables = {name: _Table(weights[i] for i in members) for name, members in self.members.items()}
+        self.hours = _Table(_OPENING)
+
+    def _make_customers(self, draw: _Draw) -> None:
+        mean_basket = math.fsum(s.share * s.invoices * s.basket for s in SEGMENTS.values())
+        customers = self.lines * (1.0 - NO_CUSTOMER_SHARE) / (mean_basket * self.scale)
+        at_home = {name: max(4, int(customers * 0.9 * s.share + 0.5)) for name, s in SEGMENTS.items()}
+        at_home["one_off"] += at_home["one_off"] // 2  # they come in a queue that must not run out
+        foreign = max(len(_COUNTRIES) + 3, int(customers * 0.095))
+        total = sum(at_home.values()) + foreign
+        ids: list[int] = list(range(12_001, 12_001 + total + total // 3))
+        for i in range(total):  # a partial shuffle: ids tell nothing of when a customer came
+            j = i + int(draw() * (len(ids) - i))
+            ids[i], ids[j] = ids[j], ids[i]
+        fresh = iter(ids)
+        categories = list(CATEGORIES)
+
+        def customer(segment: str, country: str) -> _Customer:
+            left = categories.copy()
+            favourites = tuple(left.pop(int(draw() * len(left))) for _ in range(3))
+            return _Customer(str(next(fresh)), segment, country, favourites)
+
+        self.at_home = {name: [customer(name, _HOME) for _ in range(count)] for name, count in at_home.items()}
+        self.home_tables = {name: _Table(0.4 + 1.2 * draw() for _ in members) for name, members in self.at_home.items()}
+        self.segment_names = list(SEGMENTS)
+        self.segment_table = _Table(s.share * s.invoices for s in SEGMENTS.values())
+        self.queue = 0  # the next one-off customer
+
+        # Abroad: one customer of each country first, the others by the countries' sizes.
+        segment_table = _Table(s.share for s in SEGMENTS.values())
+        names = list(_COUNTRIES)
+        sizes = _Table(_COUNTRIES.values())
+        places = names.copy()
+        for i in range(len(places) - 1, 0, -1):
+            j = int(draw() * (i + 1))
+            places[i], places[j] = places[j], places[i]
+        places += [names[sizes.draw(draw())] for _ in range(foreign - len(places))]
+        self.foreign = [customer(self.segment_names[segment_table.draw(draw())], place) for place in places]
+        self.foreign_table = _Table(
+            0.0 if c.segment == "one_off" else SEGMENTS[c.segment].invoices for c in self.foreign
+        )
+        self.arrived = 0
+
+    # Making a day
+
+    def run(self) -> Iterator[Row]:
+        """Yield all rows, day by day."""
+        total, sofar = math.fsum(weight for _, weight in self.days), 0.0
+        for n, (day, weight) in enumerate(self.days, start=1):
+            sofar += weight
+            until = self.lines if n == len(self.days) else int(self.lines * (sofar / total))
+            yield from self.day(day, until)
+
+    def day(self, day: date, until: int) -> Iterator[Row]:
+        """Yield the rows of one open day, by time, such that about `until` lines have been made since the start."""
+        self.draw = Random(f"online_retail/{self.seed}/{day.isoformat()}").random
+        self.month = day.month - 1
+        self.invoices: list[_Invoice] = []
+        self.sold: list[tuple[_Customer, str, list[_Item]]] = []
+        if self.made >= until and self.made < self.lines and self.lines >= 3 * len(self.days):
+            self._sale(most=2)  # an open day has a sale, even after one that overshot
+        quota = until - self.made
+        while self.made < until:
+            # Cut what would run far over the day, or else a long basket would hide the weekday in a small sheet.
+            self._sale(most=min(self.lines - self.made, until - self.made + max(4, quota // 2)))
+            while self.due[0][0] <= self.made < self.lines:
+                self._plant(heapq.heappop(self.due))
+        yield from self._number(day)
+        for sale in self.sold:  # only from tomorrow on, so that a cancellation is never before its sale
+            if len(self.past) < 1_000:
+                self.past.append(sale)
+            else:
+                self.past[int(self.draw() * 1_000)] = sale
+
+    def _number(self, day: date) -> Iterator[Row]:
+        parts: list[tuple[int, int, _Invoice, str, list[_Item]]] = []
+        for invoice in sorted(self.invoices, key=lambda i: (i.minute, i.order)):
+            gap = self.draw()
+            self.number += 1 if gap < 0.88 else 2 if gap < 0.93 else 3 + int((gap - 0.93) * 60)
+            number = f"{invoice.prefix}{self.number}"
+            cut = invoice.split or len(invoice.items)
+            parts.append((invoice.minute, invoice.order, invoice, number, invoice.items[:cut]))
+            if invoice.split:
+                parts.append((invoice.minute + 1, invoice.order, invoice, number, invoice.items[cut:]))
+        parts.sort(key=lambda part: part[:2])
+        midnight = datetime(day.year, day.month, day.day)
+        for minute, _, invoice, number, items in parts:
+            at = midnight + timedelta(minutes=minute)
+            customer, country = invoice.customer, invoice.country
+            for code, description, quantity, price in items:
+                if quantity > 60_000 or quantity < -60_000:
+                    self.places["huge"].append(number)
+                elif invoice.prefix == "A":
+                    self.places["bad_debt"].append(number)
+                elif code == "PADS":
+                    self.places["three_decimals"].append(number)
+                yield (number, code, description, quantity, at, price, customer, country)
+
+    def _add(
+        self,
+        items: list[_Item],
+        customer: _Customer | None,
+        country: str = _HOME,
+        prefix: str = "",
+        minute: int | None = None,
+        split: int = 0,
+    ) -> int:
+        """Enter an invoice of the day and count its lines; returns its minute."""
+        draw = self.draw
+        if minute is None:
+            minute = (6 + self.hours.draw(draw())) * 60 + int(draw() * 59)
+        who = customer.id if customer else None
+        self.invoices.append(_Invoice(minute, len(self.invoices), prefix, who, country, items, split))
+        self.made += len(items)
+        if who is None:
+            self.without_customer += len(items)
+        else:
+            self.bought.add(who)
+        if country != _HOME:
+            self.abroad += len(items)
+        return minute
+
+    # Sales
+
+    def _choose_customer(self) -> tuple[_Customer, bool]:
+        """A known customer for the next sale, and whether a customer from abroad comes for the first time."""
+        draw, progress = self.draw, self.made / self.lines
+        expected = min(len(self.foreign), int(len(self.foreign) * progress / 0.93) + 1)
+        lacking = FOREIGN_SHARE * self.made - self.abroad
+        if expected - self.arrived >= 2 or draw() < (0.25 if lacking > 10 else 0.10 if lacking > -10 else 0.01):
+            none_back = self.arrived == 0 or self.foreign_table.sums[self.arrived - 1] == 0.0
+            if self.arrived < (len(self.foreign) if none_back else expected):
+                self.arrived += 1
+                return self.foreign[self.arrived - 1], True
+            return self.foreign[self.foreign_table.draw(draw(), self.arrived)], False
+        segment = self.segment_names[self.segment_table.draw(draw())]
+        members = self.at_home[segment]
+        if segment == "one_off":
+            if self.queue < len(members):
+                self.queue += 1
+                return members[self.queue - 1], False
+            segment = "occasional"
+            members = self.at_home[segment]
+        there = max(1, int(len(members) * (0.3 + 0.7 * progress)))
+        return members[self.home_tables[segment].draw(draw(), there)], False
+
+    def _goods(self, count: int, customer: _Customer | None) -> list[_Item]:
+        """Up to `count` different products at the customer's quantities and prices; web prices without a customer."""
+        draw, products = self.draw, self.products
+        table, progress = self.month_tables[self.month], self.made / self.lines
+        quantities = SEGMENTS[customer.segment].quantities if customer else _WEB_QUANTITIES
+        chosen: set[int] = set()
+        items: list[_Item] = []
+        for _ in range(count + count // 2 + 2):
+            u = draw()
+            index = -1
+            if customer and u < 0.6:
+                category = customer.favourites[int(u * 5.0)]
+                if category not in _SEASONAL or draw() < _SEASONAL[category][self.month]:
+                    index = self.members[category][self.category_tables[category].draw(draw())]
+            if index < 0:
+                index = table.draw(draw())
+            if index in chosen:
+                continue
+            chosen.add(index)
+            code, name, other, rename_at, price, bulk_price, web_price, divisor, _ = products[index]
+            if other is not None and (progress > rename_at or u * 50.0 % 1.0 < 0.05):
+                name = other
+            quantity = quantities[int(draw() * len(quantities))]
+            if divisor > 1:
+                quantity = quantity // divisor or 1
+            if customer is None:
+                price = web_price
+            elif quantity >= 24:
+                price = bulk_price
+            items.append((code, name, quantity, price))
+            if len(items) == count:
+                break
+        return items
+
+    def _sale(self, most: int, customer: _Customer | None = None, country: str | None = None) -> None:
+        """An ordinary invoice of at most `most` lines, with those faults that wait for one."""
+        draw = self.draw
+        small = customer is not None or most <= 2
+        lacking = NO_CUSTOMER_SHARE * self.made - self.without_customer
+        slack = 20 + 0.003 * self.made
+        chance = 0.5 if lacking > slack else 0.02 if lacking < -slack else 0.11
+        if not small and draw() < chance:
+            mean = 3.0 if draw() < 0.5 else 110.0
+            count = _basket(draw(), mean * self.scale)
+            country = _HOME if draw() < 0.988 else ("EIRE", "Hong Kong", "Unspecified", "Switzerland")[int(draw() * 4)]
+        else:
+            if customer is None:
+                customer, first = self._choose_customer()
+                small = small or first
+            count = _basket(draw(), SEGMENTS[customer.segment].basket * self.scale)
+            if small:
+                count = min(count, max(2, int(0.06 * self.lines / len(self.foreign))))
+            country = country or customer.country
+        items = self._goods(min(count, most), customer)
+        split = self._faults_within(items, customer, country, most) if self.pending else 0
+        if customer is not None and draw() < 0.6:
+            self.sold.append((customer, country, [i for i in items[:8] if i[3] and i[0][0].isdigit()]))
+        self._add(items, customer, country, split=split)
+
+    def _faults_within(self, items: list[_Item], customer: _Customer | None, country: str, most: int) -> int:
+        """Put those of the waiting faults into an invoice that suit it; returns where it is split, 0 if it is not."""
+        draw, waiting = self.draw, self.pending
+        split = 0
+        for kind in sorted(waiting, key=lambda kind: (kind == "duplicate", kind)):  # a copy is of the final line
+            room = most - len(items)
+            position = int(draw() * len(items))
+            code, name, quantity, _ = items[position]
+            if kind == "duplicate":
+                if split or (customer is None and draw() < 0.9):
+                    continue
+                goods = [item for item in items if item[0][0].isdigit()]
+                for _ in range(min(waiting[kind], room, max(1, len(items) // 8)) if goods else 0):
+                    items.append(goods[int(draw() * len(goods))])
+                    self._planted(kind)
+            elif kind == "two_minutes":
+                if len(items) > 1:
+                    split = 1 + int(draw() * (len(items) - 1))
+                    self._planted(kind)
+            elif kind == "lower_case_code":
+                if customer is None:
+                    for _ in range(min(waiting[kind], room, max(1, len(items) // 8))):
+                        product = self.products[self.with_letter[int(draw() * len(self.with_letter))]]
+                        items.append((product.code.lower(), product.name, 1 + int(draw() * 3), product.web_price))
+                        self._planted(kind)
+            elif kind == "free_line":
+                if (customer is None or draw() < 0.05) and code[0].isdigit():
+                    items[position] = (code, name, quantity, _ZERO)
+                    self._planted(kind)
+            elif room > 0:
+                extra = self._service_line(kind, customer, country, len(items))
+                if extra is not None:
+                    items.append(extra)
+                    self._planted(kind)
+        return split
+
+    def _service_line(self, kind: str, customer: _Customer | None, country: str, size: int) -> _Item | None:
+        """The line that `kind` adds to an invoice, None where it does not suit."""
+        draw = self.draw
+        if kind == "POST" and country not in (_HOME, "EIRE"):
+            return ("POST", "POSTAGE", 1 + int(draw() * 3), _money((1800, 1800, 1800, 1500, 2800)[int(draw() * 5)]))
+        if kind == "DOT" and customer is None and size > 1:
+            return ("DOT", "DOTCOM POSTAGE", 1, _money(int((400 + 60_000 * draw()) * self.scale)))
+        if kind == "M" and customer is not None:
+            code = "m" if self.planted["M"] == 1 else "M"
+            return (code, "Manual", 1 + int(draw() * 2), _money(50 + int(30_000 * draw() * draw())))
+        if kind == "C2" and (country == "EIRE" or draw() < 0.15):
+            return ("C2", "CARRIAGE", 1, _money(5000))
+        if kind == "gift" and customer is None:
+            value = 10 * (1 + self.planted["gift"] % 5)
+            return (f"gift_0001_{value}", f"Web Shop Gift Voucher £{value}.00", 1, _money(value * 500 // 6))
+        if kind == "party_bag" and customer is None:
+            who = ("GIRL", "BOY", "GIRL")[self.planted["party_bag"] % 3]
+            return (f"DCGSS{who}", f"PARTY BAG FOR A {who}", 1 + int(draw() * 4), _money(329))
+        if kind == "three_decimals" and customer is not None:
+            return ("PADS", "PADS FOR ANY CUSHION", 1, Decimal("0.001"))
+        return None
+
+    # Faults
+
+    def _planted(self, kind: str, count: int = 1) -> None:
+        self.planted[kind] += count
+        if kind in _IN_OTHERS:
+            self.pending[kind] -= 1
+            if not self.pending[kind]:
+                del self.pending[kind]
+
+    def _plant(self, due: tuple[float, int, str]) -> None:
+        """Do what fell due and note when it does again. Some kinds only wait here for an invoice that suits them."""
+        _, order, kind = due
+        if kind in _IN_OTHERS:
+            self.pending[kind] += 1
+        else:
+            self._planted(kind, self._own_invoice(kind, self.lines - self.made))
+        if kind in self.shares:
+            count = self.planted[kind] + self.pending[kind]
+            at = (count + 0.05 + 0.7 * self.draw()) / self.shares[kind]
+            heapq.heappush(self.due, (max(at, self.made + 1.0), order, kind))
+
+    def _own_invoice(self, kind: str, room: int) -> int:
+        """Enter the invoice or invoices of this fault, of at most `room` lines; returns the number of lines."""
+        before = self.made
+        draw = self.draw
+        product = self.products[self.month_tables[self.month].draw(draw())]
+        if kind == "cancellation":
+            self._cancel(room)
+        elif kind == "write_off":
+            note = _WRITE_OFF_NOTES[int(draw() * len(_WRITE_OFF_NOTES))] if self.planted[kind] % 3 == 1 else None
+            self._add([(product.code, note, -1 - int(300 * draw() * draw() * draw()), _ZERO)], None)
+        elif kind == "found_stock":
+            note = None if draw() < 0.8 else _FOUND_NOTES[int(draw() * len(_FOUND_NOTES))]
+            self._add([(product.code, note, 1 + int(120 * draw() * draw()), _ZERO)], None)
+        elif kind in _SERVICE_CANCELLATIONS:
+            self._service_cancellation(kind)
+        elif kind == "two_countries":
+            candidates = [
+                c
+                for c in self.foreign[: self.arrived]
+                if c.segment != "one_off" and c.id in self.bought and c.id not in self.two_countries
+            ]
+            if candidates:
+                customer = candidates[int(draw() * len(candidates))]
+                names = [name for name in _COUNTRIES if name != customer.country]
+                other = names[int(draw() * 8)]
+                self._sale(min(room, 8), customer, other)
+                self.two_countries[customer.id] = (customer.country, other)
+                return 1
+            return 0
+        elif kind == "bad_debt" and room >= 3:
+            amount = _money(int((200_000 + 900_000 * draw()) * self.scale))
+            minute = 14 * 60 + int(draw() * 55)
+            for i, price in enumerate((amount, -amount, -amount)):
+                self._add([("B", "Adjust bad debt", 1, price)], None, prefix="A", minute=minute + i)
+        elif kind == "huge" and room >= 2:
+            customer = self._choose_customer()[0]
+            quantity = 70_000 + int(draw() * 11_000)
+            minute = self._add(
+                [(product.code, product.name, quantity, product.bulk_price)],
+                customer,
+                customer.country,
+                minute=9 * 60 + int(draw() * 300),
+            )
+            self._add(
+                [(product.code, product.name, -quantity, product.bulk_price)],
+                customer,
+                customer.country,
+                prefix="C",
+                minute=minute + 10 + int(draw() * 20),
+            )
+        return self.made - before
+
+    def _cancel(self, room: int) -> None:
+        """Cancel lines of one past sale, whole or in part; one in ten is of a sale before the start."""
+        draw = self.draw
+        if self.past and draw() < 0.9:
+            index = int(draw() * len(self.past))
+            customer, country, sold = self.past[index]
+            self.past[index] = self.past[-1]
+            self.past.pop()
+        else:
+            customer = self._choose_customer()[0]
+            country, sold = customer.country, self._goods(2, customer)
+        count = min(room, 1 if draw() < 0.55 else 2 + int(draw() * draw() * 7))
+        items: list[_Item] = []
+        for code, name, quantity, price in sold[:count]:
+            back = quantity if draw() < 0.4 else 1 + int(draw() * quantity)
+            if all(code != item[0] for item in items):
+                items.append((code, name, -back, price))
+        if items:
+            self._add(items, customer, country, prefix="C")
+
+    def _service_cancellation(self, kind: str) -> None:
+        draw = self.draw
+        customer: _Customer | None = None
+        pence = 100 + int(6_000 * draw())
+        name, quantity, prefix = kind.upper(), -1, "C"
+        if kind == "M cancelled":
+            kind, name, pence = "M", "Manual", pence * (1 + int(8 * draw()))
+            customer = self._choose_customer()[0] if draw() < 0.7 else None
+        elif kind == "D":
+            name, quantity = "Discount", -1 - int(4 * draw() * draw())
+            customer = self._choose_customer()[0]
+        elif kind == "S":
+            name = "SAMPLES"
+        elif kind == "CRUK":
+            name, pence = "CRUK Commission", int((20_000 + 80_000 * draw()) * self.scale * self.scale)
+            customer = self.at_home["loyal"][0]
+        elif kind == "BANK CHARGES":
+            name = "Bank Charges"
+            if draw() < 0.3:
+                quantity, prefix, pence, customer = 1, "", 1500, self._choose_customer()[0]
+        else:
+            name, pence = "AMAZON FEE", int((200_000 + 1_000_000 * draw()) * self.scale * self.scale)
+        country = customer.country if customer else _HOME
+        self._add([(kind, name, quantity, _money(pence))], customer, country, prefix=prefix)
+
+
+# The public functions
+
+
+def rows(seed: int = 7, lines: int = 6000, start: date = START, end: date = END) -> Iterator[Row]:
+    """Yield exactly `lines` invoice lines from `start` to `end` (both included), by time, one day in memory at once.
+
+    A row has the fields of `COLUMNS`: str, str, str or None, int, naive datetime of whole minutes, Decimal in pounds
+    (two places, once three), str or None, str. The same arguments give the same rows on every Python.
+
+    Raises ValueError, at the call, for a seed or a number of lines that is not an int, `lines` below 1, a `start` or
+    `end` that is not a date, `end` before `start`, and a span in which the shop never opens.
+    """
+    _check(seed, lines, start, end)
+    return _Shop(seed, lines, start, end).run()
+
+
+def truth(seed: int = 7, lines: int = 6000, start: date = START, end: date = END) -> dict[str, Any]:
+    """Return what `rows` with the same arguments plants. It makes all rows once to know it, and keeps none.
+
+    - `segments`: customer id -> segment, of the customers who have a line; `favourites`: id -> three categories
+    - `customer_countries`: id -> country; `two_countries`: id -> both countries
+    - `categories`: stock code -> category, most popular first; `popularity`: stock code -> weight, of sum 1
+    - `weekdays` (Monday first), `months` (January first), `trend` (a year): the factors of the volume
+    - `counts`: kind of fault -> lines planted (invoices for `two_minutes` and `two_countries`)
+    - `huge`, `bad_debt`, `three_decimals`: their invoice numbers
+    - `no_customer`, `abroad`: numbers of lines
+
+    Raises ValueError like `rows`.
+    """
+    _check(seed, lines, start, end)
+    shop = _Shop(seed, lines, start, end)
+    for _ in shop.run():
+        pass
+    everyone = [c for members in shop.at_home.values() for c in members] + shop.foreign
+    present = [c for c in everyone if c.id in shop.bought]
+    weights = [1.0 / (rank + 11) for rank in range(len(shop.products))]
+    total = math.fsum(weights)
+    return {
+        "segments": {c.id: c.segment for c in present},
+        "favourites": {c.id: c.favourites for c in present},
+        "customer_countries": {c.id: c.country for c in present},
+        "two_countries": dict(shop.two_countries),
+        "categories": {p.code: p.category for p in shop.products},
+        "popularity": {p.code: w / total for p, w in zip(shop.products, weights, strict=True)},
+        "weekdays": WEEKDAYS,
+        "months": MONTHS,
+        "trend": TREND,
+        "counts": dict(shop.planted),
+        **{name: list(numbers) for name, numbers in shop.places.items()},
+        "no_customer": shop.without_customer,
+        "abroad": shop.abroad,
+    }
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, which takes the name of `path` at the end, and is removed after an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _texts(source: Iterable[Row]) -> Iterator[Sequence[object]]:
+    """The fields as the public CSV writes them: a price with one place at least and no zeros behind."""
+    prices: dict[Decimal, str] = {}
+    last, stamp = None, ""
+    for number, code, description, quantity, at, price, customer, country in source:
+        if at is not last:
+            last, stamp = at, at.isoformat(" ")
+        shown = prices.get(price)
+        if shown is None:
+            whole, _, places = f"{price:f}".partition(".")
+            shown = prices[price] = f"{whole}.{places.rstrip('0') or '0'}"
+        yield (number, code, description or "", quantity, stamp, shown, customer or "", country)
+
+
+def _write(path: Path, source: Iterable[Row]) -> int:
+    with _whole(path) as part, open(part, "wb") as raw:
+        zipped = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.name.endswith(".gz") else None
+        with io.TextIOWrapper(zipped or raw, encoding="utf-8", newline="") as text:
+            out = csv.writer(text, lineterminator="\n")
+            out.writerow(COLUMNS)
+            count = 0
+            for fields in _texts(source):
+                out.writerow(fields)
+                count += 1
+    return count
+
+
+def write_csv(path: Path, seed: int = 7, lines: int = 6000, start: date = START, end: date = END) -> int:
+    """Write `rows` as the public CSV (UTF-8, with a header), gzipped if the name ends in `.gz`; return their number.
+
+    `InvoiceDate` is `YYYY-MM-DD HH:MM:SS`; a missing customer or description is empty. The file appears under its
+    name only when it is whole, and the same arguments give the same bytes. Raises ValueError like `rows`.
+    """
+    return _write(Path(path), rows(seed, lines, start, end))
+
+
+def write_monthly(folder: Path, seed: int = 7, lines: int = 6000, start: date = START, end: date = END) -> list[Path]:
+    """Write `rows` as one CSV per calendar month, `online_retail_YYYY-MM.csv`, and return the paths by time.
+
+    Each has the header; together they have the rows of `write_csv`. A month without a line has no file. Raises
+    ValueError like `rows`.
+    """
+    paths = []
+    for (year, month), group in groupby(rows(seed, lines, start, end), key=lambda row: (row[4].year, row[4].month)):
+        path = Path(folder) / f"online_retail_{year:04}-{month:02}.csv"
+        _write(path, group)
+        paths.append(path)
+    return paths
+
+
+def write_xlsx(path: Path, seed: int = 7, lines: int = 6000, start: date = START, end: date = END) -> int:
+    """Write `rows` as UCI's workbook, one sheet `Online Retail`, and return their number (the header is not counted).
+
+    Invoice numbers, stock codes and customers of digits only are numbers, others text; dates are Excel dates; what is
+    missing is an empty cell. Written and repeatable like the CSV. Raises ValueError like `rows`, and for more than
+    1,048,575 lines, which a sheet cannot hold.
+    """
+    source = rows(seed, lines, start, end)
+    if lines > MAX_SHEET_LINES:
+        raise ValueError(f"a sheet holds {MAX_SHEET_LINES:,} lines below its header, not {lines:,}: write a CSV")
+    with _whole(Path(path)) as part:
+        book = xlsxwriter.Workbook(str(part), {"constant_memory": True})
+        book.set_properties({"created": datetime(2011, 12, 31)})
+        try:
+            sheet = book.add_worksheet("Online Retail")
+            when = book.add_format({"num_format": "m/d/yy h:mm"})
+            for column, title in enumerate(COLUMNS):
+                sheet.write_string(0, column, title)
+            sheet.set_column(4, 4, 15)
+
+            def mixed(row: int, column: int, value: str) -> None:
+                if value.isdigit():
+                    sheet.write_number(row, column, int(value))
+                else:
+                    sheet.write_string(row, column, value)
+
+            count = 0
+            for count, (number, code, description, quantity, at, price, customer, country) in enumerate(
+                source, start=1
+            ):
+                mixed(count, 0, number)
+                mixed(count, 1, code)
+                if description is not None:
+                    sheet.write_string(count, 2, description)
+                sheet.write_number(count, 3, quantity)
+                sheet.write_datetime(count, 4, at, when)
+                sheet.write_number(count, 5, float(price))
+                if customer is not None:
+                    sheet.write_number(count, 6, int(customer))
+                sheet.write_string(count, 7, country)
+        finally:
+            book.close()  # after an error too: it removes its own temporary files
+    return count
