@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import dagster as dg
 
 from assets.extracts.assets import build_extract_assets
 from assets.marts.assets import build_marts_assets
-from assets.marts.project import manifest_path
+from assets.marts.project import read_manifest
 from assets.marts.readiness import tracked_models
 from orchestration.freshness import apply_freshness
 from orchestration.jobs import build_jobs
@@ -33,8 +32,8 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
         ShopsError, DeclarationError, DbtProjectError: the configuration cannot be used; the message says where.
     """
     shops = load_shops(settings.shops_file)
-    manifest = json.loads(manifest_path(shops).read_text())
-    made = [*build_extract_assets(shops), *build_marts_assets(shops, manifest)]
+    project = read_manifest(shops)
+    made = [*build_extract_assets(shops), *build_marts_assets(shops, project)]
     assets = [item for item in made if not isinstance(item, dg.AssetChecksDefinition)]
     keys = [key for item in assets for key in item.keys]
     jobs = build_jobs(shops)
@@ -43,7 +42,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
         asset_checks=[item for item in made if isinstance(item, dg.AssetChecksDefinition)],
         jobs=jobs,
         schedules=build_schedules(settings, shops),
-        sensors=build_sensors(settings, shops, tracked_models(manifest), keys, jobs),
+        sensors=build_sensors(settings, shops, tracked_models(project), keys, jobs),
         resources={**build_resources(settings), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -196,6 +196,9 @@ def _probe(home: Path, create: bool = False) -> Server | None:
         return None
     try:
         with connection:
+            place = connection.execute("select current_setting('data_directory')").fetchone()
+            if place != (str(root / "data"),):  # a copied home still names the socket of its original
+                return None
             present = {row[0] for row in connection.execute("select datname from pg_database")}
             missing = [name for name in DATABASES if name not in present]
             if missing and not create:
@@ -270,18 +273,22 @@ def _start_keeper(home: Path) -> None:
         )
     log = _open(root / "keeper.log", os.O_APPEND)
     try:
-        # Returns when the keeper holds keeper.lock and has detached itself. -I and -S: standard library only, whatever
-        # the environment and the working directory are; PG* variables would change the server's settings.
-        subprocess.run(
+        # -I and -S: only the standard library, whatever the environment and the working directory are. PG* variables
+        # would change the server's settings. subprocess would wait for a process that is forked at the same time.
+        pid = os.posix_spawn(
+            sys.executable,
             [sys.executable, "-I", "-S", __file__, "keep", str(home), str(places[0])],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env={name: value for name, value in os.environ.items() if not name.startswith("PG")},
-            start_new_session=True,
-            check=False,
+            {name: value for name, value in os.environ.items() if not name.startswith("PG")},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, log, 1),
+                (os.POSIX_SPAWN_DUP2, log, 2),
+            ],
+            setsid=True,
+            setsigmask=[],
         )
+        with contextlib.suppress(ChildProcessError):  # a reaper of the caller's was first
+            os.waitpid(pid, 0)  # it ends when the keeper holds keeper.lock and has detached itself
     finally:
         os.close(log)
 
@@ -313,6 +320,8 @@ class _Keeper:
         self.prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def run(self) -> int:
+        os.chdir("/")
+        os.closerange(3, 4096)
         lock = _open(self.root / "keeper.lock")
         for _ in range(100):  # a caller's look at the lock holds it for a moment
             with contextlib.suppress(BlockingIOError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 from collections.abc import Iterator
@@ -23,6 +24,14 @@ def filesystem(location: str) -> tuple[fs.FileSystem, str]:
     if "://" in location:
         return fs.FileSystem.from_uri(location)
     return fs.LocalFileSystem(), os.path.abspath(location)
+
+
+def _sync(path: str) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 class Lake:
@@ -52,11 +61,15 @@ class Lake:
             with pq.ParquetWriter(writing, schema, filesystem=system, compression="zstd", compression_level=1) as writer:
                 yield writer
         except BaseException:
-            system.delete_file(writing)
+            with contextlib.suppress(OSError):  # of the two errors, the first tells more
+                system.delete_file(writing)
             raise
         failpoint("extract.lake_written")
         if local:
+            # What the ledger will point to must outlive a power cut: first the bytes, then the name.
+            _sync(writing)
             os.replace(writing, target)
+            _sync(posixpath.dirname(target))
 
     def open(self, name: str) -> pq.ParquetFile:
         """Open a file of the lake for reading in batches."""

@@ -8,8 +8,10 @@ work stays vectorised; only values of a batch in which a cast still failed are l
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from assets.extracts.declared import Column
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 FIRST_YEAR, LAST_YEAR = 1990, 2049
 """The years of `dim_date`; a date outside them is taken for a fault of the source."""
 
-_ISO = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?$"
-_WHOLE = r"^[+-]?\d{1,18}(\.0*)?$"
+_ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?)?$"
+_ISO_ZONED = _ISO[:-1] + r"( ?UTC|Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+_WHOLE = r"^[+-]?0*\d{1,19}(\.0*)?$"
 _REAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
@@ -51,7 +54,7 @@ def convert(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         values, undecodable = _decode(values)
         converted, bad, wanted = _from_text(values, column)
-        return converted, pc.or_(bad, undecodable), "valid UTF-8" if pc.any(undecodable).as_py() else wanted
+        return converted, pc.or_(bad, undecodable), f"{wanted} in UTF-8" if pc.any(undecodable).as_py() else wanted
     if pa.types.is_string(values.type):
         return _from_text(values, column)
     return _from_typed(values, column)
@@ -89,6 +92,9 @@ def _from_text(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, st
 
     target = column.arrow_type
     if pa.types.is_string(target):
+        # No text and an empty one are the same, or a CSV would differ from itself saved with all values quoted.
+        if pc.any(pc.equal(values, "")).as_py():
+            values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
         # Postgres cannot store a NUL; one of them would fail the whole COPY.
         return values, _bad(pc.match_substring(values, "\x00")), "text without NUL bytes"
     trimmed = pc.utf8_trim_whitespace(values)
@@ -100,26 +106,40 @@ def _from_text(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, st
     if pa.types.is_temporal(target):
         return _dates_from_text(trimmed, column)
     if pa.types.is_integer(target):
-        pattern, wanted = _WHOLE, "a whole number"
-    elif pa.types.is_decimal(target):
+        return _whole_from_text(trimmed, target)
+    if pa.types.is_decimal(target):
         whole, scale = target.precision - target.scale, target.scale
-        pattern = rf"^[+-]?0*(\d{{1,{whole}}}(\.\d{{0,{scale}}}0*)?|\.\d{{1,{scale}}}0*)$"
+        digits = rf"\d{{1,{whole}}}" if whole else "0"
+        pattern = rf"^[+-]?0*({digits}(\.\d{{0,{scale}}}0*)?|\.\d{{1,{max(scale, 1)}}}0*)$"
         wanted = f"a number with at most {whole} digits before and {scale} after the decimal point"
         scientific = pc.match_substring_regex(trimmed, r"^[+-]?[\d.]+[eE][+-]?\d{1,2}$")
         if pc.any(scientific).as_py():
             trimmed = pa.array([_plain(text) for text in trimmed.to_pylist()], pa.string())
-    else:
-        pattern, wanted = _REAL, "a number"
-    fits = pc.match_substring_regex(trimmed, pattern)
-    good = pc.if_else(fits, trimmed, pa.scalar(None, pa.string()))
-    if pa.types.is_integer(target):
-        good = pc.replace_substring_regex(good, r"^\+|\.0*$", "")
-        wide = good.cast(pa.int64())
-        if target != pa.int64():
-            inside = pc.and_(pc.less(wide, 2**31), pc.greater_equal(wide, -(2**31)))
-            fits, wide = pc.and_(fits, inside), pc.if_else(inside, wide, None)
-        return wide.cast(target), _bad(pc.invert(fits), trimmed), wanted
-    return good.cast(target), _bad(pc.invert(fits), trimmed), wanted
+        fits = pc.match_substring_regex(trimmed, pattern)
+        # The cast refuses zeros beyond the scale and more digits than any decimal has, though zeros change nothing.
+        plain = pc.replace_substring_regex(pc.if_else(fits, trimmed, None), r"^([+-]?)0+(\d)", r"\1\2")
+        plain = pc.replace_substring_regex(plain, rf"(\.\d{{{scale}}})0+$", r"\1")
+        return plain.cast(target), _bad(pc.invert(fits), trimmed), wanted
+    fits = pc.match_substring_regex(trimmed, _REAL)
+    numbers = pc.if_else(fits, trimmed, None).cast(target)
+    finite = pc.is_finite(numbers)
+    return pc.if_else(finite, numbers, None), _bad(pc.invert(pc.and_(fits, finite)), trimmed), "a number"
+
+
+def _whole_from_text(texts: pa.Array, target: pa.DataType) -> tuple[pa.Array, pa.Array, str]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    fits = pc.match_substring_regex(texts, _WHOLE)
+    good = pc.replace_substring_regex(pc.if_else(fits, texts, None), r"^\+|\.0*$", "")
+    try:
+        numbers = good.cast(pa.int64())
+    except pa.ArrowInvalid:  # 19 digits can be too many
+        numbers = pc.replace_substring_regex(good, r"^(-?)0+(\d)", r"\1\2").cast(pa.decimal128(38, 0))
+    bits = target.bit_width - 1
+    inside = pc.and_(pc.less_equal(numbers, 2**bits - 1), pc.greater_equal(numbers, -(2**bits)))
+    numbers = pc.if_else(inside, numbers, pa.scalar(None, numbers.type))
+    return numbers.cast(target), _bad(pc.invert(pc.and_(fits, inside)), texts), "a whole number"
 
 
 def _plain(text: str | None) -> str | None:
@@ -160,20 +180,25 @@ def _dates_from_text(texts: pa.Array, column: Column) -> tuple[pa.Array, pa.Arra
 def _one_instant(text: str | None, formats: tuple[str, ...], zoned: bool) -> datetime | None:
     if text is None:
         return None
-    candidates: list[datetime] = []
-    try:
-        candidates.append(datetime.fromisoformat(text.removesuffix(" UTC") + ("Z" if text.endswith(" UTC") else "")))
-    except ValueError:
-        for pattern in formats:
-            try:
-                candidates.append(datetime.strptime(text, pattern))
-                break
-            except ValueError:
-                continue
-    for value in candidates:
-        if (value.tzinfo is not None) == zoned:
-            return value.astimezone(UTC) if zoned else value
+    parsers: list[Callable[[str], datetime]] = [partial(_strptime, pattern) for pattern in formats]
+    if re.match(_ISO_ZONED if zoned else _ISO, text):
+        parsers.insert(0, _fromisoformat)
+    for parse in parsers:
+        try:
+            value = parse(text)
+            if (value.tzinfo is not None) == zoned:
+                return value.astimezone(UTC) if zoned else value
+        except (ValueError, OverflowError):
+            continue
     return None
+
+
+def _fromisoformat(text: str) -> datetime:
+    return datetime.fromisoformat(re.sub(" ?UTC$", "Z", text))
+
+
+def _strptime(pattern: str, text: str) -> datetime:
+    return datetime.strptime(text, pattern)
 
 
 def _in_range(instants: pa.Array) -> tuple[pa.Array, str]:
@@ -210,18 +235,28 @@ def _from_typed(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, s
     import pyarrow.compute as pc
 
     source, target = values.type, column.arrow_type
-    number = pa.types.is_integer(source) or pa.types.is_floating(source) or pa.types.is_decimal(source)
     if pa.types.is_timestamp(source) or pa.types.is_date(source):
         return _from_instants(values, column)
+    if pa.types.is_floating(source):
+        if source != pa.float64():  # by way of text: the single precision number 2.55 is 2.55, not 2.549999952316284
+            values = values.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
+        # NaN is how pandas writes a number that is missing.
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
+        if pa.types.is_floating(target):
+            infinite = _bad(pc.is_inf(values))
+            return pc.if_else(infinite, pa.scalar(None, target), values.cast(target)), infinite, "a number"
+    elif source == target:
+        return values, _none_bad(values), ""
+    number = pa.types.is_integer(source) or pa.types.is_floating(source) or pa.types.is_decimal(source)
+    if number and pa.types.is_floating(target):
+        return values.cast(target, safe=False), _none_bad(values), "a number"
     if number and (pa.types.is_string(target) or pa.types.is_decimal(target) or pa.types.is_integer(target)):
         # Numbers go by their shortest decimal text: 2.55 is 2.55, and 17850.0, as pandas writes an id beside nulls, is 17850.
-        if pa.types.is_integer(source) and pa.types.is_integer(target):
+        if pa.types.is_integer(source) and not pa.types.is_decimal(target):
             texts = values.cast(pa.string())
         else:
             texts = pa.array([number_text(value) for value in values.to_pylist()], pa.string())
         return _from_text(texts, column)
-    if (number and pa.types.is_floating(target)) or source == target:
-        return values.cast(target, safe=False) if number else values, _none_bad(values), "a number"
     if pa.types.is_boolean(source) and pa.types.is_string(target):
         return pc.if_else(values, "true", "false"), _none_bad(values), "true or false"
     raise TypeError(f"the column is {source} in the file, and {column.data_type} is declared")
@@ -237,16 +272,15 @@ def _from_instants(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array
     if not pa.types.is_temporal(target):
         raise TypeError(f"the column is {source} in the file, and {column.data_type} is declared")
     has_zone, wants_zone = getattr(source, "tz", None) is not None, getattr(target, "tz", None) is not None
-    if pa.types.is_timestamp(source) and has_zone != wants_zone:
+    if has_zone != wants_zone:
         raise TypeError(
             f"the column is {source} in the file, {'with' if has_zone else 'without'} a time zone, "
             f"and {column.data_type} is declared"
         )
-    micro = pa.timestamp("us", tz=getattr(source, "tz", None) or ("UTC" if wants_zone else None))
-    instants = values.cast(micro, safe=False)
-    inside, note = _in_range(instants)
+    inside, note = _in_range(values)
     bad = _bad(pc.invert(inside), values)
-    return _to_date(pc.if_else(inside, instants, None), target), bad, "an instant" + note
+    micro = pa.timestamp("us", tz=getattr(source, "tz", None))
+    return _to_date(pc.if_else(inside, values, None).cast(micro, safe=False), target), bad, "an instant" + note
 
 
 def number_text(value: Any) -> str | None:
@@ -276,4 +310,6 @@ def cell_text(value: Any) -> str | None:
         return value.isoformat(" ")
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, float) and not value.is_integer():
+        value = float(f"{value:.15g}")  # the digits that a spreadsheet shows; what it adds up has noise behind them
     return number_text(value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +82,11 @@ def arrow_type(data_type: str) -> pa.DataType:
     }[data_type]
 
 
+def fold(header: str) -> str:
+    """What must be equal in two headers that mean the same: letters and digits, in any case."""
+    return "".join(c for c in unicodedata.normalize("NFKC", header).casefold() if c.isalnum())
+
+
 def sources_file(shop: str, dbt_project: Path = DBT_PROJECT) -> Path:
     return dbt_project / "models" / "staging" / shop / "_sources.yml"
 
@@ -101,7 +108,7 @@ def declared_tables(shop: str, dbt_project: Path = DBT_PROJECT) -> dict[str, Dec
     source = next((item for item in document.get("sources", []) if item.get("name") == shop), None)
     if source is None:
         raise DeclarationError(f"{path}: no source is named {shop!r}. Name the source after its shop.")
-    return {
+    tables = {
         table["name"]: Declared(
             shop=shop,
             table=table["name"],
@@ -113,6 +120,12 @@ def declared_tables(shop: str, dbt_project: Path = DBT_PROJECT) -> dict[str, Dec
         )
         for table in source.get("tables", [])
     }
+    for name, table in tables.items():
+        claimed = Counter(folded for column in table.columns for folded in {fold(n) for n in (column.name, *column.names)})
+        twice = [folded for folded, count in claimed.items() if count > 1]
+        if twice:
+            raise DeclarationError(f"{path}: {name}: two columns claim the header {twice[0]!r}. Take it from one's `names`.")
+    return tables
 
 
 def declared_table(shop: str, table: str, dbt_project: Path = DBT_PROJECT) -> Declared:
@@ -134,10 +147,10 @@ def _column(path: Path, table: str, entry: dict[str, Any]) -> Column:
     config = entry.get("config") or {}
     meta = config.get("meta") or {}
     data_type = str(entry.get("data_type", "")).lower().replace("timestamp without time zone", "timestamp")
-    data_type = data_type.replace("timestamp with time zone", "timestamptz")
+    data_type = re.sub(r",\s+", ",", data_type.replace("timestamp with time zone", "timestamptz"))
     try:
         arrow_type(data_type)
-    except KeyError:
+    except (KeyError, ValueError):
         raise DeclarationError(
             f"{path}: {table}.{entry.get('name')}: data_type {entry.get('data_type')!r} cannot be loaded; use text, integer, "
             "bigint, numeric(p,s), double precision, boolean, date, timestamp or timestamptz."

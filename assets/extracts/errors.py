@@ -7,7 +7,7 @@ class ExtractError(Exception):
     Args:
         problem: what is wrong, as a sentence without its full stop.
         remedy: what the reader can do about it, likewise.
-        line: the line (or row, in workbooks and Parquet files) counted from 1, the header being line 1 where there is one.
+        line: the line (or row, in workbooks and Parquet files), counted from 1, the header included where there is one.
     """
 
     def __init__(
@@ -29,6 +29,10 @@ class ExtractError(Exception):
         """The same error, with the place where it happened filled in."""
         self.shop, self.table, self.uri = self.shop or shop, self.table or table, self.uri or uri
         return self
+
+    def elsewhere(self) -> "ExtractError":
+        """The same error, of another object with the same bytes."""
+        return ExtractError(self.problem, self.remedy, line=self.line, column=self.column)
 
     def __str__(self) -> str:
         places = [

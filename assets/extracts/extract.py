@@ -1,9 +1,9 @@
 """Extract and load: every object of a source into its raw table exactly once.
 
-What is to be done is decided before anything is read, by comparing the listing with the ledger. Each object is then read
-in batches into a file of the lake, and committed in ONE transaction: its rows, its rejects, its line in the ledger, the
-days that changed, and the removal of the rows that it replaces. A process killed anywhere leaves either all of that or
-none of it; started again, it comes to the same end.
+What is to be done is decided before anything is read, by comparing the listing with the ledger. Each object is then
+read in batches into a file of the lake, and committed in ONE transaction: its rows, its rejects, its line in the ledger,
+the days that changed, and the removal of the rows that it replaces. A process killed anywhere leaves either all of that
+or none of it; started again, it comes to the same end.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from assets.extracts import ledger
-from assets.extracts.declared import EXTRACT_ID, Column, Declared, declared_table
+from assets.extracts.declared import EXTRACT_ID, Column, DeclarationError, Declared, declared_table
 from assets.extracts.errors import ExtractError
 from assets.extracts.formats import BATCH_ROWS, read_object
 from assets.extracts.raw import add_columns, ensure_raw_table, raw_columns
-from assets.extracts.rows import LINE, Counted, Rejects, match_headers, typed_batches
+from assets.extracts.rows import Counted, Rejects, match_headers, typed_batches
 from resources.failpoints import failpoint
 from resources.lake import Lake
 from resources.objects import ObjectInfo, ObjectStore, table_of
@@ -30,7 +30,6 @@ from resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import psycopg
-    import pyarrow as pa
 
 Say = Callable[[str], None]
 
@@ -89,17 +88,30 @@ class Step:
     reason: str = ""
 
 
-def extract_table(warehouse: Warehouse, lake: Lake, store: ObjectStore, shop: Shop, table_name: str, say: Say = print) -> Report:
+def extract_table(
+    warehouse: Warehouse,
+    lake: Lake,
+    store: ObjectStore,
+    shop: Shop,
+    table_name: str,
+    say: Say = print,
+    declared: Declared | None = None,
+) -> Report:
     """Bring a raw table up to its source.
 
     Objects that cannot be read leave no trace and do not stop the others: they are in `Report.failed`.
 
+    Args:
+        declared: the declared columns, where they are not those of the shop's `_sources.yml`.
+
     Raises:
         ExtractError: the declared types are not those of the raw table.
+        DeclarationError: the table is not declared, or not so that it can be loaded.
     """
     began = time.monotonic()
     table = shop.tables[table_name]
-    declared = declared_table(shop.name, table_name)
+    declared = declared or declared_table(shop.name, table_name)
+    _check_cursor(table, declared)
     report = Report(shop.name, table_name)
     with warehouse.advisory_lock(
         f"extract {shop.name}.{table_name}", waiting=lambda: say("another extract of this table is at work; waiting for it")
@@ -112,19 +124,36 @@ def extract_table(warehouse: Warehouse, lake: Lake, store: ObjectStore, shop: Sh
             report.objects = len(items)
             known = ledger.known_objects(connection, shop.name, table_name)
             active = {item.sha256: item for item in ledger.active_extracts(connection, shop.name, table_name)}
-        steps = list(plan(items, known, active, lambda item: digest(store, item)))
+        sha_of: dict[str, str] = {}
+        refused: dict[str, ExtractError] = {}
+        """By SHA-256, what was wrong with it."""
+
+        def refuse(item: ObjectInfo, error: ExtractError) -> None:
+            report.failed.append(error.at(shop=shop.name, table=table_name, uri=item.uri))
+            say(f"refused: {error}")
+
+        for item in items:
+            fingerprint, sha256 = known.get(item.uri, ("", ""))
+            try:
+                sha_of[item.uri] = sha256 if fingerprint == item.fingerprint else digest(store, item)
+            except ExtractError as error:
+                refuse(item, error)
+        steps = list(plan([item for item in items if item.uri in sha_of], sha_of, known, active))
         failpoint("extract.planned")
         for number, step in enumerate(steps, start=1):
-            if step.reason:
-                report.skipped[step.item.uri] = step.reason
-                say(f"skipped {step.item.name}: {step.reason}")
+            name = step.item.name
             try:
+                if step.sha256 in refused:
+                    raise refused[step.sha256].elsewhere()
+                if step.reason:
+                    report.skipped[step.item.uri] = step.reason
+                    say(f"skipped {name}: {step.reason}")
                 if step.load:
-                    say(f"[{number}/{len(steps)}] reading {step.item.name} ({step.item.size / 1e6:,.1f} MB)")
+                    say(f"[{number}/{len(steps)}] reading {name} ({step.item.size / 1e6:,.1f} MB)")
                     loaded = _load(warehouse, lake, store, shop, table, declared, step, say)
                     report.loaded.append(loaded)
                     say(
-                        f"committed {loaded.rows:,} rows of {step.item.name} in {loaded.seconds:.1f} s"
+                        f"committed {loaded.rows:,} rows of {name} in {loaded.seconds:.1f} s"
                         + (f", {loaded.rejected:,} rejected" if loaded.rejected else "")
                         + (f", {loaded.removed:,} earlier rows replaced" if loaded.removed else "")
                         + (f", new columns {', '.join(loaded.new_columns)}" if loaded.new_columns else "")
@@ -134,8 +163,11 @@ def extract_table(warehouse: Warehouse, lake: Lake, store: ObjectStore, shop: Sh
                     if removed:
                         report.loaded.append(Loaded(step.item.uri, "known bytes", 0, 0, removed, 0, 0.0, []))
             except ExtractError as error:
-                report.failed.append(error.at(shop=shop.name, table=table_name, uri=step.item.uri))
-                say(f"refused: {error}")
+                refused[step.sha256] = error
+                refuse(step.item, error)
+            except Exception as error:
+                error.add_note(f"while extracting {shop.name}.{table_name}, file {step.item.uri}")
+                raise
     with warehouse.connect() as connection:
         extracts = ledger.active_extracts(connection, shop.name, table_name)
         report.totals = ledger.totals(extracts)
@@ -146,10 +178,7 @@ def extract_table(warehouse: Warehouse, lake: Lake, store: ObjectStore, shop: Sh
 
 
 def plan(
-    items: list[ObjectInfo],
-    known: dict[str, tuple[str, str]],
-    active: dict[str, Any],
-    hash_of: Callable[[ObjectInfo], str],
+    items: list[ObjectInfo], sha_of: dict[str, str], known: dict[str, tuple[str, str]], active: dict[str, ledger.Extract]
 ) -> Iterator[Step]:
     """What is to be done so that the table holds the bytes of every object once.
 
@@ -158,14 +187,10 @@ def plan(
 
     Args:
         items: the listing.
+        sha_of: URI -> the SHA-256 of the bytes that are there now.
         known: URI -> (fingerprint, SHA-256) of what was last taken in under it.
         active: by SHA-256, the extracts whose rows are in the table.
-        hash_of: reads an object and gives the SHA-256 of its bytes; called only where the fingerprint is new.
     """
-    sha_of = {}
-    for item in items:
-        fingerprint, sha256 = known.get(item.uri, ("", ""))
-        sha_of[item.uri] = sha256 if fingerprint == item.fingerprint else hash_of(item)
     still_there = set(sha_of.values())
     loaded_from = {sha256: extract.uri for sha256, extract in active.items()}
     for item in items:
@@ -185,18 +210,48 @@ def plan(
 
 def digest(store: ObjectStore, item: ObjectInfo) -> str:
     """The SHA-256 of an object's bytes."""
-    with store.open(item) as stream:
-        return hashlib.file_digest(cast(BinaryIO, stream), "sha256").hexdigest()
+    with _open(store, item) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _open(store: ObjectStore, item: ObjectInfo) -> BinaryIO:
+    try:
+        return cast(BinaryIO, store.open(item))
+    except FileNotFoundError as error:
+        raise ExtractError("the file is gone since the source was listed", "run again") from error
+    except OSError as error:
+        raise ExtractError(f"the file cannot be opened ({error})", "make it readable for this user") from error
+
+
+def _check_cursor(table: Table, declared: Declared) -> None:
+    if table.cursor is None:
+        return
+    column = declared.column(table.cursor)
+    if column is None or column.data_type not in ("date", "timestamp", "timestamptz"):
+        raise DeclarationError(
+            f"{declared.path}: {declared.table}.{table.cursor}: it is the cursor of {declared.shop}.{declared.table} in "
+            f"config/shops.yaml and is {'not declared' if column is None else 'declared as ' + column.data_type}. Declare it "
+            "as date, timestamp or timestamptz, or name another cursor."
+        )
 
 
 def _load(
-    warehouse: Warehouse, lake: Lake, store: ObjectStore, shop: Shop, table: Table, declared: Declared, step: Step, say: Say
+    warehouse: Warehouse,
+    lake: Lake,
+    store: ObjectStore,
+    shop: Shop,
+    table: Table,
+    declared: Declared,
+    step: Step,
+    say: Say,
 ) -> Loaded:
     began = time.monotonic()
     counted, rejects = Counted(), Rejects()
-    with store.open(step.item) as stream:
-        reading = read_object(cast(BinaryIO, stream), step.item.name, table)
-        mapping = match_headers(reading.headers, declared, reading.types)
+    with warehouse.connect() as connection:
+        in_table = raw_columns(connection, shop, declared.table)
+    with _open(store, step.item) as stream:
+        reading = read_object(stream, step.item.name, table)
+        mapping = match_headers(reading, declared, in_table)
         lake_name = lake_file(shop.name, declared.table, step.item.name, step.sha256)
         failpoint("extract.read")
         with lake.create(lake_name, mapping.schema) as writer:
@@ -206,9 +261,12 @@ def _load(
                 if counted.rows % (8 * BATCH_ROWS) < len(batch):
                     say(f"read {counted.rows:,} rows of {step.item.name}")
             _refuse_if_too_many_rejected(counted, table)
+            if digest(store, step.item) != step.sha256:
+                raise ExtractError(
+                    "the file changed while it was read",
+                    "run again when it is complete; write it under another name and rename it",
+                )
         failpoint("extract.lake_published")
-    if digest(store, step.item) != step.sha256:
-        raise ExtractError("the file changed while it was read", "run again when it is complete; write it under another name and rename it")
     with warehouse.connect() as connection:
         # A process killed a moment ago may still hold its locks: its server side notices within a second.
         connection.execute("set lock_timeout = '60s'")
@@ -307,8 +365,8 @@ def _copy(
     for column in columns:
         if in_table.get(column.name) != column.data_type:
             raise ExtractError(
-                f"the raw table has the type {in_table.get(column.name)}, and {column.data_type} was read: the column changed its type",
-                "give the column back its type in the source",
+                f"{column.data_type} was read, and the raw table has {in_table.get(column.name)}: it was changed meanwhile",
+                "run again",
                 column=column.name,
             )
     file = lake.open(lake_name)
@@ -334,7 +392,7 @@ def _copy_rejects(connection: psycopg.Connection, shop: Shop, table: str, extrac
         return
     rejects.file.seek(0)
     connection.execute("create temp table incoming_rejects (line bigint, column_name text, reason text, raw text) on commit drop")
-    with connection.cursor() as cursor, cursor.copy("copy incoming_rejects from stdin (format csv, force_not_null (column_name, raw))") as copy:
+    with connection.cursor() as cursor, cursor.copy("copy incoming_rejects from stdin") as copy:
         while block := rejects.file.read(1 << 20):
             copy.write(block)
     connection.execute(
@@ -351,13 +409,19 @@ def _refuse_if_too_many_rejected(counted: Counted, table: Table) -> None:
         return
     (column, reason), count = counted.reasons.most_common(1)[0]
     line, value = counted.first[column, reason]
-    share = counted.rejected / total
-    hint = "the column changed its type, or the file is not what this table expects" if column else "the file is damaged or not what this table expects"
+    reason, _, remedy = reason.partition("; ")
+    if remedy:
+        hint = ""
+    elif column:
+        hint = "; the column changed its type, or the file is not what this table expects"
+    else:
+        hint = "; the file is damaged or not what this table expects"
     raise ExtractError(
-        f"{counted.rejected:,} of {total:,} rows ({share:.0%}) cannot be read, more than the {table.max_rejected_share:.0%} that is "
-        f"allowed; most often ({count:,} rows) {f'the value is {reason}' if column else reason}, first {value!r}; {hint}",
-        "correct the file; or, if these rows are to be set aside in `rejects`, raise `max_rejected_share` for this table in "
-        "config/shops.yaml",
+        f"{counted.rejected:,} of {total:,} rows ({counted.rejected / total:.0%}) cannot be read, more than the "
+        f"{table.max_rejected_share:.0%} that is allowed; most often ({count:,} rows) "
+        f"{f'the value is {reason}' if column else reason}, first {value!r}{hint}",
+        (remedy or "correct the file") + "; or, if these rows are to be set aside in `rejects`, raise "
+        "`max_rejected_share` for this table in config/shops.yaml",
         line=line,
         column=column or None,
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
 import tempfile
 from collections import Counter
@@ -14,18 +12,19 @@ from datetime import UTC, date, datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
 
 from assets.extracts.convert import convert
-from assets.extracts.declared import Column, Declared
+from assets.extracts.declared import Column, Declared, fold
 from assets.extracts.errors import ExtractError
-from assets.extracts.formats import Chunk, Reading
+from assets.extracts.formats import Chunk, Reading, csv_line
 from resources.shops import Shop, Table
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 LINE = "_line"
 """The column of lake files that holds each row's line in its source."""
 _RAW_CHARACTERS = 4000
+_SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+"""Names that Postgres lets no table use."""
 
 
 @dataclass
@@ -35,7 +34,7 @@ class Mapping:
     columns: list[tuple[Column, str | None]]
     """Each declared column, and each new one, with the header that fills it; None where the object has none."""
     new: list[Column]
-    """Columns of the object that are not declared; they are added to the raw table."""
+    """Columns of the object that are neither declared nor in the raw table: they are to be added to it."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -44,62 +43,59 @@ class Mapping:
         return pa.schema([(column.name, column.arrow_type) for column, _ in self.columns] + [(LINE, pa.int64())])
 
 
-def match_headers(headers: list[str], declared: Declared, types: dict[str, pa.DataType]) -> Mapping:
+def match_headers(reading: Reading, declared: Declared, existing: dict[str, str]) -> Mapping:
     """Match the headers of an object to declared columns, by name or alias, whatever their case.
 
     Args:
-        types: the Arrow types that a typed source (Parquet) states for its headers; empty for text.
+        existing: the columns of the raw table and their types: a column that is not declared keeps the type that it has.
 
     Raises:
         ExtractError: a column that must be there is missing, or two headers fill one column.
     """
-    by_name = {_fold(name): column for column in declared.columns for name in (column.name, *column.names)}
-    filled: dict[str, str] = {}
-    new: list[tuple[Column, str]] = []
-    for header in headers:
-        column = by_name.get(_fold(header))
-        if column is None:
-            new.append((_new_column(header, types.get(header), declared), header))
-        elif column.name in filled:
+    by_name = {fold(name): column for column in declared.columns for name in (column.name, *column.names)}
+    filled: dict[str, tuple[Column, str]] = {}
+    for header in reading.headers:
+        column = by_name.get(fold(header)) or _new_column(header, reading.types.get(header), declared, existing)
+        if column.name in filled:
             raise ExtractError(
-                f"the headers {filled[column.name]!r} and {header!r} both mean {column.name}", "keep one of them", line=1
+                f"the headers {filled[column.name][1]!r} and {header!r} both mean {column.name}",
+                f"keep one of them, or declare both in {declared.path.name} with `names`",
+                line=reading.line,
             )
-        else:
-            filled[column.name] = header
+        filled[column.name] = column, header
+    new = [column for column, _ in filled.values() if declared.column(column.name) is None]
     missing = [column for column in declared.columns if column.name not in filled and not column.optional]
     if missing:
         names = ", ".join((column.names or (column.name,))[0] for column in missing)
-        unknown = [header for _, header in new]
+        unknown = [filled[column.name][1] for column in new]
         guess = difflib.get_close_matches(missing[0].name, unknown, n=1) if len(missing) == 1 else []
+        advice = f"is it {guess[0]!r}? Then add that to its `names`" if guess else "check that this is the right file"
         raise ExtractError(
-            f"required {'column is' if len(missing) == 1 else 'columns are'} missing: {names}; "
-            f"the header has {', '.join(map(repr, headers[:12]))}{', ...' if len(headers) > 12 else ''}",
-            (f"is it {guess[0]!r}? Then add that to its `names` in {declared.path.name}" if guess else "check that this is the right file")
-            + f"; a column that may be absent is marked `optional: true` in {declared.path.name}",
-            line=1,
+            f"required {'column is' if len(missing) == 1 else 'columns are'} missing: {names}; the header has "
+            f"{', '.join(map(repr, reading.headers[:12]))}{', ...' if len(reading.headers) > 12 else ''}",
+            f"{advice}{' in ' + declared.path.name if guess else ''}; a column that may be absent is marked "
+            f"`optional: true` in {declared.path.name}",
+            line=reading.line,
             column=missing[0].name,
         )
-    columns: list[tuple[Column, str | None]] = [(column, filled.get(column.name)) for column in declared.columns]
-    columns += [(column, header) for column, header in new]
-    return Mapping(columns, [column for column, _ in new])
-
-
-def _fold(header: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", header.strip().lower())
+    columns = [filled.get(column.name, (column, None)) for column in declared.columns]
+    return Mapping([*columns, *(filled[column.name] for column in new)], [c for c in new if c.name not in existing])
 
 
 def snake_case(header: str) -> str:
     """A header as a column name: `Customer ID` and `CustomerID` are both customer_id."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", header.strip())
-    return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")[:60] or "column"
+    return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")[:60].strip("_") or "column"
 
 
-def _new_column(header: str, source: pa.DataType | None, declared: Declared) -> Column:
+def _new_column(header: str, source: pa.DataType | None, declared: Declared, existing: dict[str, str]) -> Column:
     import pyarrow as pa
 
     name = snake_case(header)
-    if declared.column(name) is not None or name[0].isdigit():
+    if declared.column(name) is not None or name[0].isdigit() or name in _SYSTEM_COLUMNS:
         name = f"new_{name}"
+    if name in existing:
+        return Column(name, existing[name])
     data_type = "text"
     if source is not None:
         if pa.types.is_integer(source):
@@ -108,7 +104,7 @@ def _new_column(header: str, source: pa.DataType | None, declared: Declared) -> 
             data_type = "double precision"
         elif pa.types.is_boolean(source):
             data_type = "boolean"
-        elif pa.types.is_decimal(source):
+        elif pa.types.is_decimal(source) and 0 <= source.scale <= source.precision <= 38:
             data_type = f"numeric({source.precision},{source.scale})"
         elif pa.types.is_date(source):
             data_type = "date"
@@ -134,17 +130,19 @@ class Counted:
 
 
 class Rejects:
-    """Rejected rows of one object as CSV for COPY, in memory while few, then in a file: their number has no bound."""
+    """Rejected rows of one object as text for COPY, in memory while few, then in a file: their number has no bound."""
 
     def __init__(self) -> None:
         self.file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # type: ignore[assignment]  # noqa: SIM115
 
     def add(self, line: int, column: str, reason: str, raw: str) -> None:
-        text = io.StringIO()
-        safe = raw.replace("\x00", "\\x00")
-        cut = safe if len(safe) <= _RAW_CHARACTERS else f"{safe[:_RAW_CHARACTERS]}... ({len(safe):,} characters)"
-        csv.writer(text).writerow([line, column, reason, cut])
-        self.file.write(text.getvalue().encode("utf-8", errors="backslashreplace"))
+        cut = raw if len(raw) <= _RAW_CHARACTERS else f"{raw[:_RAW_CHARACTERS]}... ({len(raw):,} characters)"
+        values = (str(line), column, reason, cut)
+        self.file.write(("\t".join(value.translate(_COPY_ESCAPES) for value in values) + "\n").encode())
+
+
+# Postgres cannot store a NUL, so it is shown as \x00; the others would end a value or a row.
+_COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\x00": r"\\x00"})
 
 
 def typed_batches(
@@ -158,10 +156,12 @@ def typed_batches(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    name_of = {header: column.name for column, header in mapping.columns}
     for chunk in reading.chunks:
         for row in chunk.rejected:
-            _count(counted, "", row.reason, row.line, row.raw)
-            rejects.add(row.line, "", row.reason, row.raw)
+            column_name = name_of.get(row.header, "")
+            _count(counted, column_name, row.reason, row.line, row.raw)
+            rejects.add(row.line, column_name, row.reason, row.raw)
         size = len(chunk.lines)
         if not size:
             continue
@@ -215,26 +215,27 @@ def _reject(
         for index in np.flatnonzero(bad.to_numpy(zero_copy_only=False)):
             reason_of.setdefault(int(index), (column, reason))
     indices = sorted(reason_of)
-    taken = {name: values.take(pa.array(indices)).to_pylist() for name, values in chunk.columns.items()}
+    taken = {name: _texts(values.take(pa.array(indices))) for name, values in chunk.columns.items()}
     for place, index in enumerate(indices):
         column, reason = reason_of[index]
-        value = _text(taken[headers[column.name] or ""][place])
-        if reason == "not valid UTF-8":
-            reason = "not valid UTF-8; if the file is Latin-1, set `encoding: latin-1` for this table in config/shops.yaml"
         line = int(chunk.lines[index])
-        _count(counted, column.name, reason, line, value)
-        raw = io.StringIO()
-        csv.writer(raw, lineterminator="").writerow([_text(taken[name][place]) for name in chunk.columns])
-        rejects.add(line, column.name, reason, raw.getvalue())
+        _count(counted, column.name, reason, line, taken[headers[column.name] or ""][place] or "")
+        rejects.add(line, column.name, reason, csv_line([taken[name][place] for name in chunk.columns]))
     mask = np.zeros(len(chunk.lines), dtype=bool)
     mask[indices] = True
     return pa.array(mask)
 
 
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value.decode("utf-8", errors="backslashreplace") if isinstance(value, bytes) else str(value)
+def _texts(values: pa.Array) -> list[str | None]:
+    """Source values as people write them."""
+    import pyarrow as pa
+
+    if pa.types.is_binary(values.type):
+        return [value and value.decode("utf-8", errors="backslashreplace") for value in values.to_pylist()]
+    try:
+        return values.cast(pa.string()).to_pylist()
+    except pa.ArrowNotImplementedError:  # lists and structs
+        return [None if value is None else str(value) for value in values.to_pylist()]
 
 
 def _count(counted: Counted, column: str, reason: str, line: int, value: str) -> None:

@@ -84,7 +84,8 @@ def build_marts_assets(shops: dict[str, Shop], manifest: dict[str, Any]) -> list
             context.log.info("To build: %s", "; ".join(f"{name}: {len(late)} models" for name, late in behind.items()))
             # Only the SQL of this project sees these variables; nothing of them is written to run config.
             with environment(client.dbt_environment()):
-                call = partial(dbt.cli, context=context)
+                # One target folder for the home: dbt parses only what changed since the last call of the same home.
+                call = partial(dbt.cli, context=context, target_path=client.settings.dbt_target)
                 # `dbt build` would skip the models behind a failing test for every shop, not just for the one that fails.
                 yield from call(["run", "--vars", variables]).stream().fetch_row_counts().fetch_column_metadata()
                 testing = call(

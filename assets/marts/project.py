@@ -99,6 +99,12 @@ def manifest_path(shops: dict[str, Shop]) -> Path:
     return manifest
 
 
+def read_manifest(shops: dict[str, Shop]) -> dict[str, Any]:
+    """The manifest of the project as it stands."""
+    manifest: dict[str, Any] = json.loads(manifest_path(shops).read_text())
+    return manifest
+
+
 def error_tests(manifest: dict[str, Any]) -> dict[str, str]:
     """The data tests that must not fail: name -> name of the table that stores their failures."""
     return {

@@ -4,6 +4,9 @@
     ledger.changes   written by the extracts: one row per extract and day whose raw rows came or went (no day: any may have)
     ledger.builds    written here: up to which change, and with which code, a model was made for a shop
 
+    The day of a change is the day, in the shop's timezone, under which the contract files the rows of that raw table. A raw
+    table of which this cannot be said (rows without a date, rows whose order has another day) records no day.
+
     A model with the strategy `by_day` or `by_shop` goes through four steps, all in the one transaction of the model:
     1. pending_begin (pre-hook) writes down what is to be done, in the temporary table `pending`
     2. the model's query reads only the rows that `pending` asks for: staged() from staging, changed() from other models
@@ -16,6 +19,7 @@
 
     pending: one row per shop with something to do
         shop, code, change_id   what pending_end will write
+        remake                  the shop is new to the model, or its code is
         everything              all rows of the shop are made again
         days                    else the rows of these days; may be empty (then only the ledger moves on)
 -#}
@@ -133,6 +137,7 @@ select
     state.shop,
     state.code,
     state.change_id,
+    state.remake,
     {%- if config.get('incremental_strategy') == 'by_shop' %}
     state.remake or changed.shop is not null as everything,
     '{}'::date[] as days
@@ -156,11 +161,15 @@ select shop, '{{ model.name }}', change_id, code, clock_timestamp()
 from pending
 on conflict (shop, model) do update
     set change_id = excluded.change_id, code = excluded.code, built_at = excluded.built_at;
-        {%- if not is_incremental() %}
 
--- What reads this table next is planned before the server would look at it by itself.
-analyze {{ this }};
-        {%- endif %}
+-- What reads this table next is planned before the server would look by itself at a shop that came all at once.
+do $analyze$
+begin
+    if exists (select from pending where remake) then
+        analyze {{ this }};
+    end if;
+end
+$analyze$;
     {% endif %}
 {% endmacro %}
 

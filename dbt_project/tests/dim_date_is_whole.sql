@@ -1,7 +1,3 @@
-{{ config(
-    description='The calendar holds each day from 1990-01-01 to 2049-12-31. Its failures have no shop: they concern all.'
-) }}
-
 {% call failures() %}
     select null::text as shop, days.date
     from (select generate_series('1990-01-01'::timestamp, '2049-12-31', '1 day')::date as date) as days

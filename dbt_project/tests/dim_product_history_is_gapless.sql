@@ -1,7 +1,3 @@
-{{ config(
-    description='The spans of a product follow each other: each ends where the next begins, and the last is open.'
-) }}
-
 {% call failures() %}
     select *
     from (

@@ -1,7 +1,3 @@
-{{ config(
-    description='A day has as many units bought in fct_interactions as sold to known customers, where the shop provides orders.'
-) }}
-
 {% call failures() %}
     select
         shop,

@@ -1,4 +1,5 @@
-{#- Each value of `column` that is not null stands in `field` of `to`, for the same shop unless `to` has none (dim_date). -#}
+{#- Each value of `column` that is not null stands in `field` of `to`, for the same shop unless `to` has none (dim_date). A failure
+    is a missing value, however many rows have it (`n_rows`). -#}
 {% test shop_relationships(model, column, to, field, by_shop=true) %}
 {% call failures() %}
     select

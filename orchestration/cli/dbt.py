@@ -1,0 +1,27 @@
+"""`cartograph dbt`: dbt on this home's warehouse, with the variables that the project needs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from assets.extracts.raw import ensure_raw
+from assets.marts.project import dbt_command
+from resources.settings import get_settings
+from resources.shops import load_shops
+from resources.warehouse import Warehouse
+
+
+def run_dbt(arguments: list[str]) -> int:
+    """Run dbt with the given arguments; returns its exit status."""
+    settings = get_settings()
+    shops = load_shops(settings.shops_file)
+    warehouse = Warehouse(settings)
+    ensure_raw(warehouse, shops)
+    command = dbt_command(*arguments, shops=shops) if arguments and not arguments[0].startswith("-") else ["dbt", *arguments]
+    return subprocess.run(command, env=dbt_environment(warehouse)).returncode
+
+
+def dbt_environment(warehouse: Warehouse) -> dict[str, str]:
+    """This process's environment with what dbt must know of a warehouse."""
+    return {**os.environ, **warehouse.dbt_environment(), "DO_NOT_TRACK": "1"}

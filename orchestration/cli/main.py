@@ -1,0 +1,185 @@
+"""The `cartograph` command: its commands, options and help. What each command does stands in the module of its name."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="cartograph",
+    help=(
+        "The data platform of an online shop: raw files become tested facts, dimensions and marts.\n\n"
+        "Begin with `cartograph demo`. For your own data: `cartograph upload SHOP FILE...`, then `cartograph materialize`, "
+        "then `cartograph sql \"select * from mart_daily_sales limit 5\"`, and `cartograph up` to look at it all."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """How a result is printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+@app.callback()
+def _home(
+    home: Annotated[
+        Path | None,
+        typer.Option(help="The folder that holds all data. Default: $CARTOGRAPH_HOME, else .cartograph in the project.", show_default=False),
+    ] = None,
+) -> None:
+    # Settings are read once, and by every process that is started from here: so the option goes into the environment.
+    if home is not None:
+        os.environ["CARTOGRAPH_HOME"] = str(home.expanduser().absolute())
+
+
+@app.command()
+def demo(
+    lines: Annotated[int, typer.Option(min=1, help="How many invoice lines to simulate.")] = 6000,
+    seed: Annotated[int, typer.Option(help="Another seed gives another year of the same shop.")] = 7,
+) -> None:
+    """Simulate a shop, load it, model it, test it, and show what came of it.
+
+    Uses the home `.cartograph/demo`, apart from your own data, unless --home or CARTOGRAPH_HOME names another.
+    """
+    from orchestration.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(lines, seed))
+
+
+@app.command()
+def up(
+    port: Annotated[int, typer.Option(help="The first port to try for the Dagster UI; the next free ones are taken.")] = 3000,
+) -> None:
+    """Start the Dagster UI with its daemon, the MLflow UI and the dbt docs site; Ctrl-C stops them all."""
+    from orchestration.cli.up import run_up
+
+    raise typer.Exit(run_up(port))
+
+
+@app.command()
+def upload(
+    shop: Annotated[str, typer.Argument(help="A shop of config/shops.yaml.")],
+    files: Annotated[list[Path], typer.Argument(help="CSV, Parquet or xlsx files, plain or in gzip or zip.")],
+) -> None:
+    """Put raw files into a shop's inbox, after checking that they look like that shop's.
+
+    Nothing is loaded yet: `cartograph materialize` does that, or the inbox sensor while `cartograph up` runs.
+    """
+    from orchestration.cli.upload import run_upload
+
+    raise typer.Exit(run_upload(shop, files))
+
+
+@app.command()
+def materialize(
+    selection: Annotated[
+        str | None,
+        typer.Argument(help='Assets, in Dagster\'s selection syntax, such as `group:marts` or `key:"raw/online_retail/*"`. Default: all.'),
+    ] = None,
+    shop: Annotated[str | None, typer.Option(help="Extract and declare ready this shop alone.")] = None,
+) -> None:
+    """Bring assets up to date: extract what is new, build and test what changed, declare the shops ready.
+
+    Runs in this process. The exit status is 0 only where every step succeeded and every check that must pass passed.
+
+    Examples: `cartograph materialize`, `cartograph materialize --shop online_retail`, `cartograph materialize "group:raw"`
+    """
+    from orchestration.cli.materialize import run_materialize
+
+    raise typer.Exit(run_materialize(selection, shop))
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
+    """Show each shop and asset: when it was made, its rows, its checks. Exit status 1 where a check that must pass fails."""
+    from orchestration.cli.status import run_status
+
+    raise typer.Exit(run_status(as_json))
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement that reads. `-` reads it from standard input.")],
+    lake: Annotated[bool, typer.Option("--lake", help="Read the raw lake with DuckDB instead, as SHOP.TABLE; needs no model.")] = False,
+    output: Annotated[Format, typer.Option("--format", help="table is for people; csv and json are exact and whole.")] = Format.TABLE,
+) -> None:
+    """Run a read-only query on the warehouse. Names without a schema are looked up in contract, then marts.
+
+    Examples: `cartograph sql "select * from mart_daily_sales order by order_date desc limit 7"`,
+    `cartograph sql --lake "select count(*) from online_retail.invoice_lines"`
+    """
+    from orchestration.cli.sql import run_sql
+
+    raise typer.Exit(run_sql(sys.stdin.read() if query == "-" else query, lake, output))
+
+
+@app.command()
+def schema(shop: Annotated[str, typer.Argument(help="A shop of config/shops.yaml.")]) -> None:
+    """Show the columns and types found in a shop's raw files beside those declared in its _sources.yml."""
+    from orchestration.cli.schema import run_schema
+
+    raise typer.Exit(run_schema(shop))
+
+
+@app.command()
+def docs(
+    port: Annotated[int, typer.Option(help="The first port to try.")] = 8080,
+    build_only: Annotated[bool, typer.Option("--build-only", help="Build the site and print where it is, serve nothing.")] = False,
+) -> None:
+    """Build the dbt docs site, with the columns and lineage of every table, and serve it; Ctrl-C stops it."""
+    from orchestration.cli.docs import run_docs
+
+    raise typer.Exit(run_docs(port, build_only))
+
+
+@app.command()
+def forget(
+    shop: Annotated[str, typer.Argument(help="A shop of config/shops.yaml.")],
+    table: Annotated[str, typer.Argument(help="One of its raw tables.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Drop a raw table and its ledger, so that the next extract loads it anew, as after a change of a declared type.
+
+    Rows whose files are no longer in the source stay in the lake only.
+    """
+    from orchestration.cli.forget import run_forget
+
+    raise typer.Exit(run_forget(shop, table, yes))
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
+def dbt(context: typer.Context) -> None:
+    """Run dbt on this home's warehouse, with the variables that the project needs: `cartograph dbt test --select fct_orders`."""
+    from orchestration.cli.dbt import run_dbt
+
+    raise typer.Exit(run_dbt(context.args))
+
+
+def main() -> None:
+    """The entry point: a fault that a person can mend is one message and status 2, not a traceback."""
+    from orchestration.cli.session import explain
+
+    try:
+        app()
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        print(f"cartograph: {message}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
