@@ -20,7 +20,7 @@
         {%- if found == mark and not should_full_refresh() %}
         select 'unchanged'
         {%- else %}
-            {{ get_assert_columns_equivalent(sql) if config.get('contract').enforced }}
+        {{ get_assert_columns_equivalent(sql) if config.get('contract').enforced }}
         {%- if existing is not none and not existing.is_view %}
         drop {{ existing.type }} if exists {{ existing }} cascade;
         {%- endif %}
