@@ -31,17 +31,20 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## Load the demo shop into .cartograph/demo, model and test it
 	@$(BIN)/cartograph demo
 
-up: $(STAMP) ## Start the Dagster UI, the MLflow UI and the docs site
+up: export CARTOGRAPH_HOME ?= $(CURDIR)/.cartograph/demo
+up: $(STAMP) ## Open the demo: the Dagster UI, the docs site, MLflow (CARTOGRAPH_HOME names another home)
 	@$(BIN)/cartograph up
 
 test: $(STAMP) lint ## Run the checks and all tests
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadscope $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff, mypy, import rules, definitions, dbt parse
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -c 'from assets.marts.project import manifest_path; from resources.settings import get_settings as g; from resources.shops import load_shops; print("dbt parse:", manifest_path(load_shops(g().shops_file)))'
+	@CARTOGRAPH_ENV=test $(BIN)/dagster definitions validate --workspace workspace.yaml
 
 bench: $(STAMP) ## Measure what docs/benchmarks.md reports
 	@$(BIN)/python -m benchmarks

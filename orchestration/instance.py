@@ -67,6 +67,8 @@ def dagster_yaml(settings: Settings) -> dict[str, Any]:
             "sensor": {"purge_after_days": {"skipped": 7, "failure": 30, "success": 90}},
         },
         "telemetry": {"enabled": False},
+        # The welcome of the UI asks for an e-mail address.
+        "nux": {"enabled": False},
     }
 
 

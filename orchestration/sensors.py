@@ -67,10 +67,19 @@ def _inbox_sensor(shops: dict[str, Shop], status: dg.DefaultSensorStatus) -> dg.
         state = read_cursor(context.cursor, version=1)
         requests, reasons = [], []
         for shop in shops.values():
-            listing = objects.client(shop).list()
+            try:
+                listing = objects.client(shop).list()
+            except Exception as error:  # one source that is away must not hide the others
+                context.log.error(f"{shop.name}: its source cannot be listed: {error!r}")
+                reasons.append(f"{shop.name}: its source cannot be listed ({type(error).__name__})")
+                continue
             now = _short_hash(f"{item.uri} {item.fingerprint}" for item in listing) if listing else ""
             before = state.get(shop.name, {})
-            if now == before.get("requested", ""):
+            if not listing:
+                # What was taken away is no deletion; the same objects put back are looked at again.
+                before = {"requested": ""}
+                reasons.append(f"{shop.name}: no objects")
+            elif now == before.get("requested", ""):
                 reasons.append(f"{shop.name}: {len(listing)} objects, nothing new")
             elif now != before.get("seen"):
                 # A file that is still being copied looks different on the next tick.
@@ -157,7 +166,9 @@ def _readiness_sensor(
             for shop in shops.values():
                 version = readiness.data_version(connection, shop)
                 late = readiness.unbuilt(connection, shop, models)
-                if late or readiness.untested(connection, shop):
+                if not readiness.has_data(connection, shop):
+                    reasons.append(f"{shop.name}: no data")
+                elif late or readiness.untested(connection, shop):
                     reasons.append(f"{shop.name}: {len(late)} models to build" if late else f"{shop.name}: tests to run")
                 elif version == ready_version(context.instance, shop.name):
                     reasons.append(f"{shop.name}: nothing changed since version {version}")

@@ -8,7 +8,7 @@ from dagster_dbt import DbtCliResource
 
 from resources.lake import Lake
 from resources.objects import ObjectStore, object_store
-from resources.settings import DBT_PROJECT, Settings, load_settings
+from resources.settings import Settings, load_settings
 from resources.shops import Shop
 from resources.warehouse import Warehouse
 
@@ -47,8 +47,8 @@ def build_resources(settings: Settings) -> dict[str, object]:
         "lake": LakeResource(location=settings.lake_location),
         "objects": ObjectsResource(home=str(settings.home)),
         "dbt": DbtCliResource(
-            project_dir=str(DBT_PROJECT),
-            profiles_dir=str(DBT_PROJECT),
+            project_dir=str(settings.dbt_project),
+            profiles_dir=str(settings.dbt_project),
             # Found beside this interpreter, so that no environment needs to be activated.
             dbt_executable=str(Path(sys.executable).parent / "dbt"),
             global_config_flags=["--no-use-colors"],

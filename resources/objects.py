@@ -25,6 +25,8 @@ class ObjectInfo:
     size: int
     fingerprint: str
     """Changes whenever the bytes may have changed; equal fingerprints of one URI mean equal bytes."""
+    fault: str = ""
+    """Why it cannot be opened, where the listing shows that already."""
 
 
 class ObjectStore:
@@ -42,20 +44,35 @@ class ObjectStore:
         infos = system.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
         found = []
         for info in infos:
-            name = info.path[len(root) :].lstrip("/")
-            hidden = any(part.startswith(".") for part in name.split("/")) or name.endswith(".part")
-            if info.type != fs.FileType.File or hidden:
+            if info.type != fs.FileType.File:
+                continue
+            fault = ""
+            try:
+                name = info.path[len(root) :].lstrip("/")
+            except UnicodeDecodeError as error:
+                name = error.object.decode(errors="backslashreplace")[len(root) :].lstrip("/")
+                fault = "its name is not UTF-8; rename it"
+            if any(part.startswith(".") for part in name.split("/")) or name.endswith(".part"):
                 continue
             fingerprint = f"{info.size}:{info.mtime_ns}"
-            if local:
+            if local and not fault:
+                try:
+                    status = os.stat(info.path)
+                except FileNotFoundError:
+                    continue
                 # A copy that keeps the old time (`cp -p`) still gets a new inode or change time.
-                status = os.stat(info.path)
                 fingerprint += f":{status.st_ino}:{status.st_ctime_ns}"
-            found.append(ObjectInfo(name, f"{self.location}/{name}", info.size, fingerprint))
+            found.append(ObjectInfo(name, f"{self.location}/{name}", info.size, fingerprint, fault))
         return sorted(found, key=lambda item: item.name)
 
     def open(self, item: ObjectInfo) -> pa.NativeFile:
-        """Open an object for reading from any place in it."""
+        """Open an object for reading from any place in it.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        if item.fault:
+            raise OSError(item.fault)
         system, root = filesystem(self.location)
         return system.open_input_file(f"{root}/{item.name}")
 

@@ -10,11 +10,10 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 
 
 class Environment(StrEnum):
@@ -35,16 +34,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
-    environment: Environment = Field(Environment.LOCAL, validation_alias=AliasChoices("CARTOGRAPH_ENV", "environment"))
-    home: Path = Field(PROJECT_ROOT / ".cartograph", validation_alias=AliasChoices("CARTOGRAPH_HOME", "home"))
+    environment: Environment = Field(Environment.LOCAL, validation_alias="CARTOGRAPH_ENV")
+    home: Path = Field(PROJECT_ROOT / ".cartograph", validation_alias="CARTOGRAPH_HOME")
     shops_file: Path = Field(
-        PROJECT_ROOT / "config" / "shops.yaml", validation_alias=AliasChoices("CARTOGRAPH_SHOPS_FILE", "shops_file")
+        PROJECT_ROOT / "config" / "shops.yaml", validation_alias="CARTOGRAPH_SHOPS_FILE"
     )
-    warehouse_url: SecretStr | None = Field(None, validation_alias=AliasChoices("WAREHOUSE_URL", "warehouse_url"))
-    lake_url: str | None = Field(None, validation_alias=AliasChoices("LAKE_URL", "lake_url"))
-    dbt_threads: int = Field(4, ge=1, le=64, validation_alias=AliasChoices("CARTOGRAPH_DBT_THREADS", "dbt_threads"))
+    dbt_project: Path = Field(
+        PROJECT_ROOT / "dbt_project", validation_alias="CARTOGRAPH_DBT_PROJECT"
+    )
+    warehouse_url: SecretStr | None = Field(None, validation_alias="WAREHOUSE_URL")
+    lake_url: str | None = Field(None, validation_alias="LAKE_URL")
+    dbt_threads: int = Field(4, ge=1, le=64, validation_alias="CARTOGRAPH_DBT_THREADS")
 
-    @field_validator("home", "shops_file")
+    @field_validator("home", "shops_file", "dbt_project")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
@@ -71,13 +73,15 @@ class Settings(BaseSettings):
 
 
 def load_settings(**values: object) -> Settings:
-    """Settings from the environment, with `values` in place of what it says.
+    """Settings from the environment, with `values`, by the names of the fields, in place of what it says.
 
     Raises:
         SettingsError: a variable has a value that cannot be used.
     """
+    # The names of the fields are not read from the environment: HOME, for one, is not ours.
+    variables = {name: field.validation_alias for name, field in Settings.model_fields.items()}
     try:
-        return Settings(**values)  # type: ignore[arg-type]
+        return Settings(**{str(variables.get(name, name)): value for name, value in values.items()})
     except ValidationError as error:
         lines = []
         for problem in error.errors():

@@ -45,6 +45,7 @@ class Table(_Strict):
         import codecs
 
         try:
+            "x".encode(value)  # refuses those that are no encodings of text, such as base64
             return codecs.lookup(value).name
         except LookupError:
             raise ValueError(f"unknown encoding {value!r}; use a name such as utf-8, latin-1 or cp1252") from None
@@ -109,6 +110,8 @@ def load_shops(path: Path) -> dict[str, Shop]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ShopsError(f"{path}: no such file. Set CARTOGRAPH_SHOPS_FILE, or restore config/shops.yaml.") from None
+    except UnicodeDecodeError as error:
+        raise ShopsError(f"{path}: not UTF-8 ({error}). Save it as UTF-8.") from None
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
@@ -154,11 +157,12 @@ def _explain(path: Path, root: yaml.MappingNode, shop: str, problem: Any) -> str
         message = f"{problem['input']!r} is not known; {problem['msg']}" + (f", perhaps {near[0]!r}" if near else "")
     else:
         message = f"{problem['input']!r}: {message}"
-    return f"{path}:{_line(root, keys)}: {dotted}: {message}."
+    return f"{path}:{_line(root, keys)}: {dotted}: {message}{'' if message.endswith('?') else '.'}"
 
 
 def _known_keys(where: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] = {"source": ObjectSource, "tables": Table}.get(str(where[0]), Shop)
+    models: dict[str, type[BaseModel]] = {"source": ObjectSource, "tables": Table}
+    model = models.get(str(where[0]), Shop)
     return [name for name in model.model_fields if (model, name) != (Shop, "name")]
 
 

@@ -284,10 +284,14 @@ def _from_instants(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array
 
 
 def number_text(value: Any) -> str | None:
-    """A number as the shortest plain decimal text that reads back as the same number; whole ones without a point."""
+    """A number as plain decimal text, whole ones without a point.
+
+    Of a double that is not whole, 15 digits: so many it can hold, and what stands behind them is noise of arithmetic.
+    """
     if value is None or value != value:
         return None
     if isinstance(value, float):
+        value = value if value.is_integer() else float(f"{value:.15g}")
         text = repr(value)
         if "e" in text or "E" in text:
             text = format(Decimal(text), "f")
@@ -310,6 +314,4 @@ def cell_text(value: Any) -> str | None:
         return value.isoformat(" ")
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, float) and not value.is_integer():
-        value = float(f"{value:.15g}")  # the digits that a spreadsheet shows; what it adds up has noise behind them
     return number_text(value)

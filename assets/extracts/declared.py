@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from resources.settings import DBT_PROJECT
+from resources.settings import get_settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,11 +87,12 @@ def fold(header: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", header).casefold() if c.isalnum())
 
 
-def sources_file(shop: str, dbt_project: Path = DBT_PROJECT) -> Path:
-    return dbt_project / "models" / "staging" / shop / "_sources.yml"
+def sources_file(shop: str, dbt_project: Path | None = None) -> Path:
+    """Where a shop's raw tables are declared: in the given dbt project, else in that of the settings."""
+    return (dbt_project or get_settings().dbt_project) / "models" / "staging" / shop / "_sources.yml"
 
 
-def declared_tables(shop: str, dbt_project: Path = DBT_PROJECT) -> dict[str, Declared]:
+def declared_tables(shop: str, dbt_project: Path | None = None) -> dict[str, Declared]:
     """The declared raw tables of a shop by name.
 
     Raises:
@@ -128,7 +129,7 @@ def declared_tables(shop: str, dbt_project: Path = DBT_PROJECT) -> dict[str, Dec
     return tables
 
 
-def declared_table(shop: str, table: str, dbt_project: Path = DBT_PROJECT) -> Declared:
+def declared_table(shop: str, table: str, dbt_project: Path | None = None) -> Declared:
     """One declared raw table.
 
     Raises:

@@ -84,7 +84,9 @@ class Step:
     load: bool
     """False where its bytes are in the table already."""
     replaces: str | None
-    """The SHA-256 of earlier bytes under its URI that no other object holds: their rows go."""
+    """The SHA-256 of earlier bytes under its URI that are in no object any more: their rows go."""
+    holders: tuple[str, ...] = ()
+    """Other URIs that had those bytes too: the rows stay until the last of them was taken in with what it has now."""
     reason: str = ""
 
 
@@ -138,7 +140,7 @@ def extract_table(
                 sha_of[item.uri] = sha256 if fingerprint == item.fingerprint else digest(store, item)
             except ExtractError as error:
                 refuse(item, error)
-        steps = list(plan([item for item in items if item.uri in sha_of], sha_of, known, active))
+        steps = list(plan(items, sha_of, known, active))
         failpoint("extract.planned")
         for number, step in enumerate(steps, start=1):
             name = step.item.name
@@ -187,25 +189,26 @@ def plan(
 
     Args:
         items: the listing.
-        sha_of: URI -> the SHA-256 of the bytes that are there now.
+        sha_of: URI -> the SHA-256 of the bytes that are there now; an object that cannot be read is left out.
         known: URI -> (fingerprint, SHA-256) of what was last taken in under it.
         active: by SHA-256, the extracts whose rows are in the table.
     """
     still_there = set(sha_of.values())
     loaded_from = {sha256: extract.uri for sha256, extract in active.items()}
     for item in items:
-        sha256 = sha_of[item.uri]
+        sha256 = sha_of.get(item.uri)
         fingerprint, before = known.get(item.uri, ("", ""))
-        if fingerprint == item.fingerprint and sha256 in loaded_from:
+        if sha256 is None or (fingerprint == item.fingerprint and sha256 in loaded_from):
             continue
-        replaces = before if before not in ("", sha256) and before in active and before not in still_there else None
+        replaces = before if before in active and before not in still_there else None
+        holders = tuple(i.uri for i in items if i != item and replaces and known.get(i.uri, ("", ""))[1] == replaces)
         if sha256 not in loaded_from:
-            yield Step(item, sha256, load=True, replaces=replaces)
+            yield Step(item, sha256, True, replaces, holders)
             loaded_from[sha256] = item.uri
         else:
             other = loaded_from[sha256]
             reason = "" if other == item.uri else f"the same bytes as {other}, which is loaded"
-            yield Step(item, sha256, load=False, replaces=replaces, reason=reason)
+            yield Step(item, sha256, False, replaces, holders, reason)
 
 
 def digest(store: ObjectStore, item: ObjectInfo) -> str:
@@ -272,7 +275,7 @@ def _load(
         connection.execute("set lock_timeout = '60s'")
         add_columns(connection, shop, declared, mapping.new)
         failpoint("extract.transaction_begun")
-        removed, removed_days = _remove(connection, shop, declared, table, step.replaces)
+        removed, removed_days = _remove(connection, shop, declared, table, step)
         row = connection.execute(
             "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes,"
             " cursor_low, cursor_high, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) returning extract_id",
@@ -307,7 +310,7 @@ def _take_note(warehouse: Warehouse, shop: Shop, declared: Declared, step: Step)
     """Remember an object whose bytes are known already, and remove what it had before; returns the rows removed."""
     table = shop.tables[declared.table]
     with warehouse.connect() as connection:
-        removed, days = _remove(connection, shop, declared, table, step.replaces)
+        removed, days = _remove(connection, shop, declared, table, step)
         ledger.remember_object(connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size)
         if removed:
             row = connection.execute(
@@ -319,17 +322,24 @@ def _take_note(warehouse: Warehouse, shop: Shop, declared: Declared, step: Step)
 
 
 def _remove(
-    connection: psycopg.Connection, shop: Shop, declared: Declared, table: Table, sha256: str | None
+    connection: psycopg.Connection, shop: Shop, declared: Declared, table: Table, step: Step
 ) -> tuple[int, set[date | None]]:
-    """Remove the rows and rejects of earlier bytes; returns how many rows and the shop's days that they had."""
-    if sha256 is None:
+    """Remove the rows and rejects of what a step replaces; returns how many rows and the shop's days that they had."""
+    if step.replaces is None:
         return 0, set()
     from psycopg import sql
 
     old = connection.execute(
-        "update ledger.extracts set removed_at = now() where shop = %s and table_name = %s and sha256 = %s and removed_at is null"
+        "update ledger.extracts set removed_at = now() where shop = %(shop)s and table_name = %(table)s"
+        " and sha256 = %(replaces)s and removed_at is null and not exists (select from ledger.objects where"
+        " shop = %(shop)s and table_name = %(table)s and sha256 = %(replaces)s and uri = any(%(holders)s))"
         " returning extract_id",
-        [shop.name, declared.table, sha256],
+        {
+            "shop": shop.name,
+            "table": declared.table,
+            "replaces": step.replaces,
+            "holders": list(step.holders),
+        },
     ).fetchone()
     if old is None:
         return 0, set()

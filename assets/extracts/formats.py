@@ -226,7 +226,7 @@ def _read_csv(stream: Any, head: bytes, table: Table) -> Reading:
     chunks: Iterator[Chunk]
     try:
         reader = pc.open_csv(
-            io.BufferedReader(text, 1 << 20),
+            text,
             # Threads would lose the row numbers of broken rows.
             read_options=pc.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
             parse_options=pc.ParseOptions(
@@ -311,27 +311,31 @@ class _Text(io.RawIOBase):
         """The end of what was read so far."""
         self._stream = stream
         self._decoder = codecs.getincrementaldecoder(encoding)()
-        self._ready = memoryview(b"")
+        self._ready = bytearray()
         self._ended = False
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, target: Any) -> int:
-        while not self._ready and not self._ended:
-            block = self._stream.read(1 << 20)
-            self._ended = not block
-            try:
-                text = self._decoder.decode(block, self._ended)
-            except UnicodeDecodeError:
-                self.is_undecodable, self._decoder.errors = True, "cartograph.keep_bytes"
-                text = self._decoder.decode(block, self._ended)
-            self._ready = memoryview(text.encode())
-            self.tail = (self.tail + self._ready[-_TAIL_BYTES:])[-_TAIL_BYTES:]
-        size = min(len(target), len(self._ready))
-        target[:size] = self._ready[:size]
-        self._ready = self._ready[size:]
-        return size
+    def read(self, size: int = -1) -> bytes:
+        while len(self._ready) <= size and not self._ended:
+            self._decode(self._stream.read(1 << 20))
+        if self._ready[size - 1 : size] == b"\r" and len(self._ready) > size:
+            size -= 1  # Arrow drops a line feed that begins a block after a carriage return, even inside quotes
+        taken = bytes(self._ready[:size])
+        del self._ready[:size]
+        return taken
+
+    def _decode(self, block: bytes) -> None:
+        self._ended = not block
+        try:
+            text = self._decoder.decode(block, self._ended)
+        except UnicodeDecodeError:
+            self.is_undecodable, self._decoder.errors = True, "cartograph.keep_bytes"
+            text = self._decoder.decode(block, self._ended)
+        ready = text.encode()
+        self._ready += ready
+        self.tail = (self.tail + ready[-_TAIL_BYTES:])[-_TAIL_BYTES:]
 
     def ends_inside(self, value: str, delimiter: str) -> bool:
         """Whether the text ends inside the quotes of this last value. Arrow takes such a value as it is."""
@@ -410,8 +414,8 @@ def _without(chunk: Chunk, blank: pa.Array, aside: list[tuple[str, pa.Array, str
 def csv_line(values: list[str | None]) -> str:
     """Values as a line of CSV, to be read by people."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([shown(value or "") for value in values])
-    return text.getvalue()
+    csv.writer(text).writerow([shown(value or "") for value in values])
+    return text.getvalue().removesuffix("\r\n")
 
 
 class _Lines:
@@ -592,8 +596,8 @@ def _read_workbook(stream: Any, table: Table) -> Reading:
             "set `sheet` for this table in config/shops.yaml to the one to read",
         )
     rows = enumerate(sheet.iter_rows(), start=1)
-    line, headers = next(((line, cells) for line, cells in rows if any(cell != "" for cell in cells)), (1, []))
-    headers = [(cell_text(value) or "").strip() for value in headers]
+    line, first = next(((line, cells) for line, cells in rows if any(cell != "" for cell in cells)), (1, []))
+    headers = [(cell_text(value) or "").strip() for value in first]
     while headers and not headers[-1]:
         headers.pop()
     if not headers:
@@ -626,6 +630,7 @@ def _sheet_chunks(rows: Iterator[tuple[int, list[Any]]], headers: list[str]) -> 
             texts.append(row[:width] + [None] * (width - len(row)))
         if len(texts) + len(rejected) >= BATCH_ROWS:
             yield chunk()
-            lines.clear(), texts.clear(), rejected.clear()
+            for done in (lines, texts, rejected):
+                done.clear()
     if texts or rejected:
         yield chunk()

@@ -14,7 +14,7 @@ from assets.marts import readiness
 from assets.marts.project import dbt_variables, error_tests
 from resources.dagster_resources import WarehouseResource
 from resources.environment import environment
-from resources.settings import DBT_PROJECT
+from resources.settings import get_settings
 from resources.shops import Shop
 
 OWNER = "team:data"
@@ -58,10 +58,11 @@ def build_marts_assets(shops: dict[str, Shop], manifest: dict[str, Any]) -> list
     models = readiness.tracked_models(manifest)
     tests = error_tests(manifest)
     variables = dbt_variables(shops)
+    folder = get_settings().dbt_project
 
     @dbt_assets(
         manifest=manifest,
-        project=DbtProject(DBT_PROJECT, profiles_dir=DBT_PROJECT),
+        project=DbtProject(folder, profiles_dir=folder),
         name="dbt_models",
         dagster_dbt_translator=Translator(),
         pool="dbt",
@@ -73,21 +74,21 @@ def build_marts_assets(shops: dict[str, Shop], manifest: dict[str, Any]) -> list
         ensure_raw(client, shops)
         with client.advisory_lock("dbt", waiting=lambda: context.log.info("another dbt run is at work; waiting for it")):
             with client.connect() as connection:
-                behind = {
-                    name: readiness.unbuilt(connection, shop, models)
-                    for name, shop in shops.items()
-                    if readiness.unbuilt(connection, shop, models) or readiness.untested(connection, shop)
-                }
-            if not behind:
+                behind = readiness.behind(connection, shops, models)
+                reshaped = readiness.reshaped(connection, manifest)
+            if not behind and not reshaped:
                 context.log.info("Nothing changed since the last build, and it was tested: dbt has nothing to do.")
                 return
             context.log.info("To build: %s", "; ".join(f"{name}: {len(late)} models" for name, late in behind.items()))
+            if reshaped:
+                context.log.warning("Made anew, whole, as their columns changed: %s", ", ".join(reshaped))
             # Only the SQL of this project sees these variables; nothing of them is written to run config.
             with environment(client.dbt_environment()):
                 # One target folder for the home: dbt parses only what changed since the last call of the same home.
                 call = partial(dbt.cli, context=context, target_path=client.settings.dbt_target)
                 # `dbt build` would skip the models behind a failing test for every shop, not just for the one that fails.
-                yield from call(["run", "--vars", variables]).stream().fetch_row_counts().fetch_column_metadata()
+                whole = ["--full-refresh"] if reshaped else []
+                yield from call(["run", *whole, "--vars", variables]).stream().fetch_row_counts().fetch_column_metadata()
                 testing = call(
                     ["test", "--exclude-resource-type", "unit_test", "--vars", variables], raise_on_error=False
                 )
@@ -138,6 +139,8 @@ def _shop_ready(
     def shop_ready(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
         shop = shops[context.partition_key]
         with warehouse.client().connect() as connection:
+            if not readiness.has_data(connection, shop):
+                raise dg.Failure(f"{shop.name} has no data yet: extract some first.", allow_retries=False)
             late = readiness.unbuilt(connection, shop, models)
             if late:
                 raise dg.Failure(

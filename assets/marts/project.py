@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from resources.settings import DBT_PROJECT
+from resources.settings import get_settings
 from resources.shops import Shop
 
 _SHARED = ("macros", "models/contract", "models/marts")
@@ -57,52 +57,58 @@ def _code_hash(shop: str, settings: str) -> str:
 
 
 def _hash_files(parts: tuple[str, ...], more: str = "") -> str:
+    folder = get_settings().dbt_project
     digest = hashlib.sha256(more.encode())
     for part in parts:
-        path = DBT_PROJECT / part
+        path = folder / part
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                digest.update(f"\0{file.relative_to(DBT_PROJECT)}\0".encode())
+                digest.update(f"\0{file.relative_to(folder)}\0".encode())
                 digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
+def dbt_executable() -> str:
+    """dbt beside this interpreter, so that no environment needs to be activated."""
+    return str(Path(sys.executable).parent / "dbt")
+
+
 def dbt_command(*arguments: str, shops: dict[str, Shop]) -> list[str]:
     """A dbt command line with everything that this project needs."""
-    executable = str(Path(sys.executable).parent / "dbt")
-    where = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--vars", dbt_variables(shops)]
-    return [executable, *arguments, *where]
+    folder = str(get_settings().dbt_project)
+    where = ["--project-dir", folder, "--profiles-dir", folder, "--vars", dbt_variables(shops)]
+    return [dbt_executable(), *arguments, *where]
 
 
-def manifest_path(shops: dict[str, Shop]) -> Path:
+def read_manifest(shops: dict[str, Shop]) -> dict[str, Any]:
     """The manifest of the project as it stands, parsed anew where a file or a shop changed since. Needs no database.
 
     Raises:
         DbtProjectError: dbt cannot parse the project.
     """
-    target = DBT_PROJECT / "target"
+    folder = get_settings().dbt_project
+    target = folder / "target"
     stamp, manifest = target / "manifest.hash", target / "manifest.json"
     wanted = _hash_files(_PARSED, dbt_variables(shops))
     target.mkdir(exist_ok=True)
+    # Read under the lock too: another process may be about to parse the project for other shops.
     with (target / "manifest.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if manifest.exists() and stamp.exists() and stamp.read_text() == wanted:
-            return manifest
-        # The profile must render, though nothing connects.
-        environment = {"CARTOGRAPH_PGHOST": "localhost", **os.environ, "DO_NOT_TRACK": "1"}
-        result = subprocess.run(
-            dbt_command("--no-use-colors", "--quiet", "parse", shops=shops), capture_output=True, text=True, env=environment
-        )
-        if result.returncode != 0:
-            raise DbtProjectError(f"dbt cannot parse {DBT_PROJECT}:\n{(result.stdout + result.stderr).strip()}")
-        stamp.write_text(wanted)
-    return manifest
-
-
-def read_manifest(shops: dict[str, Shop]) -> dict[str, Any]:
-    """The manifest of the project as it stands."""
-    manifest: dict[str, Any] = json.loads(manifest_path(shops).read_text())
-    return manifest
+        if not (manifest.exists() and stamp.exists() and stamp.read_text() == wanted):
+            stamp.unlink(missing_ok=True)
+            # The profile must render, though nothing connects.
+            environment = {"CARTOGRAPH_PGHOST": "localhost", **os.environ, "DO_NOT_TRACK": "1"}
+            result = subprocess.run(
+                [*dbt_command("--no-use-colors", "--quiet", "parse", shops=shops), "--target-path", str(target)],
+                capture_output=True,
+                text=True,
+                env=environment,
+            )
+            if result.returncode != 0:
+                raise DbtProjectError(f"dbt cannot parse {folder}:\n{(result.stdout + result.stderr).strip()}")
+            stamp.write_text(wanted)
+        project: dict[str, Any] = json.loads(manifest.read_text())
+    return project
 
 
 def error_tests(manifest: dict[str, Any]) -> dict[str, str]:

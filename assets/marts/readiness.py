@@ -39,6 +39,39 @@ def unbuilt(connection: psycopg.Connection, shop: Shop, models: list[str]) -> li
     return [model for (model,) in rows]
 
 
+def has_data(connection: psycopg.Connection, shop: Shop) -> bool:
+    """Whether anything was extracted for a shop. One that has nothing is never ready: what stands on it has no use for it."""
+    row = connection.execute(
+        "select exists (select from ledger.extracts where shop = %s and removed_at is null)", [shop.name]
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def behind(connection: psycopg.Connection, shops: dict[str, Shop], models: list[str]) -> dict[str, list[str]]:
+    """The shops for which something is to be built or tested -> the models to be built."""
+    late = {name: unbuilt(connection, shop, models) for name, shop in shops.items()}
+    return {name: late[name] for name, shop in shops.items() if late[name] or untested(connection, shop)}
+
+
+def reshaped(connection: psycopg.Connection, manifest: dict[str, Any]) -> list[str]:
+    """The incremental models whose tables have other columns than their contracts: they must be made anew, whole."""
+    wanted = {
+        (node["schema"], node["name"]): {name: column["data_type"] for name, column in node["columns"].items()}
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "incremental"
+    }
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    rows = connection.execute(
+        "select nspname, relname, attname, format_type(atttypid, atttypmod) from pg_attribute"
+        " join pg_class on pg_class.oid = attrelid join pg_namespace on pg_namespace.oid = relnamespace"
+        " where relkind = 'r' and nspname = any(%s) and attnum > 0 and not attisdropped",
+        [sorted({schema for schema, _ in wanted})],
+    )
+    for schema, table, column, kind in rows:
+        found.setdefault((schema, table), {})[column] = kind.replace("timestamp with time zone", "timestamptz")
+    return sorted(name for (schema, name), columns in wanted.items() if found.get((schema, name), columns) != columns)
+
+
 def untested(connection: psycopg.Connection, shop: Shop) -> bool:
     """Whether something was built for a shop since the tests were last run over it."""
     row = connection.execute(

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from assets.extracts.raw import ensure_raw
-from assets.marts.project import dbt_command
+from assets.marts.project import dbt_command, dbt_executable
 from resources.settings import get_settings
 from resources.shops import load_shops
 from resources.warehouse import Warehouse
@@ -18,10 +18,12 @@ def run_dbt(arguments: list[str]) -> int:
     shops = load_shops(settings.shops_file)
     warehouse = Warehouse(settings)
     ensure_raw(warehouse, shops)
-    command = dbt_command(*arguments, shops=shops) if arguments and not arguments[0].startswith("-") else ["dbt", *arguments]
+    command = dbt_command(*arguments, shops=shops) if arguments and not arguments[0].startswith("-") else [dbt_executable(), *arguments]
     return subprocess.run(command, env=dbt_environment(warehouse)).returncode
 
 
 def dbt_environment(warehouse: Warehouse) -> dict[str, str]:
     """This process's environment with what dbt must know of a warehouse."""
-    return {**os.environ, **warehouse.dbt_environment(), "DO_NOT_TRACK": "1"}
+    settings = warehouse.settings
+    folders = {"DBT_TARGET_PATH": str(settings.dbt_target), "DBT_LOG_PATH": str(settings.home / "logs")}
+    return {**os.environ, **warehouse.dbt_environment(), **folders, "DO_NOT_TRACK": "1"}

@@ -52,6 +52,8 @@ def demo(
     """Simulate a shop, load it, model it, test it, and show what came of it.
 
     Uses the home `.cartograph/demo`, apart from your own data, unless --home or CARTOGRAPH_HOME names another.
+
+    Examples: `cartograph demo`, `cartograph --home /tmp/shop demo --lines 20000 --seed 3`
     """
     from orchestration.cli.demo import run_demo
 
@@ -62,7 +64,10 @@ def demo(
 def up(
     port: Annotated[int, typer.Option(help="The first port to try for the Dagster UI; the next free ones are taken.")] = 3000,
 ) -> None:
-    """Start the Dagster UI with its daemon, the MLflow UI and the dbt docs site; Ctrl-C stops them all."""
+    """Start the Dagster UI with its daemon, the MLflow UI and the dbt docs site; Ctrl-C stops them all.
+
+    Examples: `cartograph up`, `cartograph --home .cartograph/demo up --port 4000`
+    """
     from orchestration.cli.up import run_up
 
     raise typer.Exit(run_up(port))
@@ -76,6 +81,8 @@ def upload(
     """Put raw files into a shop's inbox, after checking that they look like that shop's.
 
     Nothing is loaded yet: `cartograph materialize` does that, or the inbox sensor while `cartograph up` runs.
+
+    Examples: `cartograph upload online_retail OnlineRetail.xlsx`, `cartograph upload online_retail 2011-*.csv.gz`
     """
     from orchestration.cli.upload import run_upload
 
@@ -103,7 +110,10 @@ def materialize(
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
-    """Show each shop and asset: when it was made, its rows, its checks. Exit status 1 where a check that must pass fails."""
+    """Show each shop and asset: when it was made, its rows, its checks. Exit status 1 where a check that must pass fails.
+
+    Examples: `cartograph status`, `cartograph status --json`
+    """
     from orchestration.cli.status import run_status
 
     raise typer.Exit(run_status(as_json))
@@ -127,7 +137,10 @@ def sql(
 
 @app.command()
 def schema(shop: Annotated[str, typer.Argument(help="A shop of config/shops.yaml.")]) -> None:
-    """Show the columns and types found in a shop's raw files beside those declared in its _sources.yml."""
+    """Show the columns and types found in a shop's raw files beside those declared in its _sources.yml.
+
+    Example: `cartograph schema online_retail`
+    """
     from orchestration.cli.schema import run_schema
 
     raise typer.Exit(run_schema(shop))
@@ -138,7 +151,10 @@ def docs(
     port: Annotated[int, typer.Option(help="The first port to try.")] = 8080,
     build_only: Annotated[bool, typer.Option("--build-only", help="Build the site and print where it is, serve nothing.")] = False,
 ) -> None:
-    """Build the dbt docs site, with the columns and lineage of every table, and serve it; Ctrl-C stops it."""
+    """Build the dbt docs site, with the columns and lineage of every table, and serve it; Ctrl-C stops it.
+
+    Examples: `cartograph docs`, `cartograph docs --port 9000`, `cartograph docs --build-only`
+    """
     from orchestration.cli.docs import run_docs
 
     raise typer.Exit(run_docs(port, build_only))
@@ -153,6 +169,8 @@ def forget(
     """Drop a raw table and its ledger, so that the next extract loads it anew, as after a change of a declared type.
 
     Rows whose files are no longer in the source stay in the lake only.
+
+    Example: `cartograph forget online_retail invoice_lines`, then `cartograph materialize`
     """
     from orchestration.cli.forget import run_forget
 
@@ -161,9 +179,15 @@ def forget(
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
 def dbt(context: typer.Context) -> None:
-    """Run dbt on this home's warehouse, with the variables that the project needs: `cartograph dbt test --select fct_orders`."""
+    """Run dbt on this home's warehouse, with the variables that the project needs.
+
+    Examples: `cartograph dbt test --select fct_orders`, `cartograph dbt show --select mart_daily_sales`
+    """
     from orchestration.cli.dbt import run_dbt
 
+    if not context.args or context.args[0] in ("-h", "--help"):
+        print(context.get_help())
+        raise typer.Exit
     raise typer.Exit(run_dbt(context.args))
 
 
@@ -173,6 +197,9 @@ def main() -> None:
 
     try:
         app()
+    except KeyboardInterrupt:
+        print("cartograph: stopped.", file=sys.stderr)
+        sys.exit(130)
     except Exception as error:
         message = explain(error)
         if message is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 import uuid
@@ -10,14 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from orchestration.cli.session import CommandError, console, shop_named, shown
+from assets.extracts.raw import ensure_raw
 from resources.settings import get_settings
 from resources.shops import Shop, load_shops
 
 if TYPE_CHECKING:
     import dagster as dg
+
+
+_HOW_TO_SELECT = 'Try `group:marts` or `key:"contract/fct_orders"`; `+` before or after takes in what is upstream or downstream.'
 
 
 @dataclass
@@ -75,50 +81,73 @@ def materialize(selection: str | None = None, shop_name: str | None = None) -> O
         raw = sorted(key for key in selected if key.path[0] == "raw")
         partitioned = sorted(key for key in selected if graph.get(key).partitions_def is not None)
         built = sorted(key for key in selected if key not in raw and key not in partitioned)
-        for title, keys in (("Extract", raw), ("Build and test", built)):
-            if keys:
-                _run(title, defs, instance, keys, None, outcome)
+        if raw:
+            _run("Extract", defs, instance, raw, None, outcome)
+        # A run that finds nothing to do would leave its checks behind as never executed.
+        if built and (selection or _is_behind(shops)):
+            _run("Build and test", defs, instance, built, None, outcome)
         for name, shop in shops.items():
-            if partitioned and shop_name in (None, name) and not outcome.failures:
-                reason = None if selection else _why_not_again(instance, shop)
-                if reason is None:
+            if partitioned and shop_name in (None, name):
+                state = _state(instance, shop, shops)
+                if state == "to declare" or (selection and state != "no data"):
                     _run(f"Declare {name} ready", defs, instance, partitioned, name, outcome)
-                elif reason:
-                    outcome.unready[name] = reason
+                elif state not in ("ready", "no data"):
+                    outcome.unready[name] = state
     return outcome
 
 
 def _select(selection: str | None, graph: Any, shop_name: str | None) -> set[dg.AssetKey]:
     import dagster as dg
 
-    chosen = dg.AssetSelection.all() if selection is None else dg.AssetSelection.from_string(selection)
     try:
+        chosen = dg.AssetSelection.all() if selection is None else dg.AssetSelection.from_string(selection)
         keys = {key for key in chosen.resolve(graph) if key in graph.executable_asset_keys}
-    except dg.DagsterInvalidSubsetError as error:
-        raise CommandError(str(error)) from error
+    except dg.DagsterError as error:
+        raise CommandError(f"{error}. {_HOW_TO_SELECT}") from error
     if shop_name is not None:
         keys = {key for key in keys if key.path[0] != "raw" or key.path[1] == shop_name}
     if not keys:
         groups = sorted({graph.get(key).group_name for key in graph.executable_asset_keys})
         raise CommandError(
-            f"the selection {selection!r} names no asset. Try `group:GROUP` (groups: {', '.join(groups)}) or "
-            '`key:"contract/fct_orders"`; `+` before or after takes in what is upstream or downstream.'
+            f"the selection {selection!r} names no asset; groups: {', '.join(groups)}. {_HOW_TO_SELECT}"
         )
     return keys
 
 
-def _why_not_again(instance: dg.DagsterInstance, shop: Shop) -> str | None:
-    """None where a shop has to be declared ready anew; else nothing, or why it is not ready although nothing changed."""
+def _is_behind(shops: dict[str, Shop]) -> bool:
+    """Whether contract and marts have anything to do."""
+    from assets.marts import readiness
+    from assets.marts.project import read_manifest
+    from resources.warehouse import Warehouse
+
+    warehouse = Warehouse(get_settings())
+    ensure_raw(warehouse, shops)
+    with warehouse.connect() as connection:
+        manifest = read_manifest(shops)
+        late = readiness.behind(connection, shops, readiness.tracked_models(manifest))
+        return bool(late or readiness.reshaped(connection, manifest))
+
+
+def _state(instance: dg.DagsterInstance, shop: Shop, shops: dict[str, Shop]) -> str:
+    """`no data`, `to declare` (ready anew), `ready`, or in words why it is not although nothing changed."""
     from assets.marts import readiness
     from assets.marts.project import error_tests, read_manifest
     from orchestration.sensors import ready_version
     from resources.warehouse import Warehouse
 
+    manifest = read_manifest(shops)
     with Warehouse(get_settings()).connect() as connection:
+        if not readiness.has_data(connection, shop):
+            return "no data"
+        late = readiness.unbuilt(connection, shop, readiness.tracked_models(manifest))
+        if late:
+            return f"{len(late)} models do not hold all of its changes: {', '.join(late[:3])}{', ...' if len(late) > 3 else ''}"
         if readiness.data_version(connection, shop) != ready_version(instance, shop.name):
-            return None
-        failures = readiness.stored_failures(connection, shop, error_tests(read_manifest(load_shops(get_settings().shops_file))))
-    return f"{len(failures)} tests fail as before: {', '.join(sorted(failures)[:3])}" if failures else ""
+            return "to declare"
+        failures = readiness.stored_failures(connection, shop, error_tests(manifest))
+    if not failures:
+        return "ready"
+    return f"{len(failures)} tests fail as before: {', '.join(sorted(failures)[:3])}{', ...' if len(failures) > 3 else ''}"
 
 
 @contextlib.contextmanager
@@ -132,6 +161,8 @@ def quiet_dagster(folder: Any) -> Iterator[None]:
 
 
 def _run(title: str, defs: dg.Definitions, instance: dg.DagsterInstance, keys: list[Any], partition: str | None, outcome: Outcome) -> None:
+    import dagster as dg
+
     run_id = str(uuid.uuid4())
     job = defs.resolve_implicit_global_asset_job_def()
     began = time.monotonic()
@@ -141,6 +172,9 @@ def _run(title: str, defs: dg.Definitions, instance: dg.DagsterInstance, keys: l
         )
     outcome.seconds[title] = time.monotonic() - began
     for event in result.all_events:
+        # Dagster ends the run in good order and swallows the Ctrl-C; nothing more is to be begun.
+        if event.is_failure and _was_interrupted(event):
+            raise KeyboardInterrupt
         if event.is_step_failure:
             outcome.failures.append(_failure(event))
         elif event.event_type_value == "ASSET_MATERIALIZATION":
@@ -154,6 +188,16 @@ def _run(title: str, defs: dg.Definitions, instance: dg.DagsterInstance, keys: l
     outcome.failures = [text for text in outcome.failures if not any(name in text.splitlines()[0] for name in failed)]
 
 
+def _was_interrupted(event: Any) -> bool:
+    data = event.step_failure_data if event.is_step_failure else event.event_specific_data
+    error = getattr(data, "error", None)
+    while error is not None:
+        if error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt"):
+            return True
+        error = error.cause
+    return False
+
+
 def _failure(event: Any) -> str:
     error = event.step_failure_data.error
     user = event.step_failure_data.user_failure_data
@@ -162,6 +206,25 @@ def _failure(event: Any) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     return f"{event.step_key}: {error.message.strip() if error else event.message}"
+
+
+_CHATTER = (
+    "A dbt subsetted execution",
+    "Copying `",
+    "Fetching ",
+    "Finished dbt command",
+    "Logging an `AssetObservation`",
+    "op '",
+)
+"""How messages of Dagster and dagster-dbt begin that tell a person nothing; the run in the UI has them all."""
+
+
+def said(message: str) -> str | None:
+    """One line for a message of a run; None where it is not worth one."""
+    if message.startswith(_CHATTER):
+        return None
+    command = re.match(r"Running dbt command: `\S+ (?:--\S+ )*(\w+)", message)
+    return f"dbt {command[1]}" if command else message.strip().split("\n")[0]
 
 
 class Progress:
@@ -199,7 +262,8 @@ class Progress:
                 entry = record.event_log_entry
                 event = entry.dagster_event
                 if event is None:
-                    self._say(entry.user_message)
+                    if line := said(entry.user_message):
+                        self._say(escape(line))
                 elif event.event_type_value == "ASSET_MATERIALIZATION":
                     made += 1
                     key = event.step_materialization_data.materialization.asset_key.to_user_string()
@@ -246,7 +310,7 @@ def print_summary(outcome: Outcome, seconds: float) -> None:
         out.print(f"[red]{check.severity.value.lower()}[/red] {check.asset_key.to_user_string()}: {check.check_name}", soft_wrap=True)
         for key, value in check.metadata.items():
             if key not in ("shop", "expected") and str(value.value):
-                out.print(f"    {key}: {value.value}", soft_wrap=True, markup=False)
+                _print_detail(key, str(value.value))
     for shop, reason in outcome.unready.items():
         out.print(f"[red]not ready[/red] {shop}: {reason}", soft_wrap=True)
     for failure in outcome.failures:
@@ -260,3 +324,15 @@ def print_summary(outcome: Outcome, seconds: float) -> None:
     if not outcome.is_sound:
         out.print(f"The log of every step: {shown(get_settings().home / 'logs' / 'materialize.log')}", soft_wrap=True)
 
+
+def _print_detail(name: str, text: str) -> None:
+    """One item of a check's metadata; a Markdown table, which the Dagster UI draws, becomes one line a row."""
+    lines = [line for line in text.splitlines() if not re.fullmatch(r"[|\s:-]+", line)]
+    if len(lines) < 2 or not all(line.startswith("|") for line in lines):
+        console().print(f"    {name}: {text.strip('`')}", soft_wrap=True, markup=False)
+        return
+    head, *rows = ([cell.strip().strip("`").replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
+    console().print(f"    {name}:")
+    for row in rows:
+        more = "; ".join(f"{title}: {cell}" for title, cell in zip(head[1:], row[1:], strict=False))
+        console().print(f"      {row[0]}: {more}", soft_wrap=True, markup=False)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 import sys
 from functools import cache
 from pathlib import Path
 
 from rich.console import Console
 
-from resources.settings import PROJECT_ROOT, Settings, get_settings
+from resources.settings import Settings, get_settings
 from resources.shops import Shop, load_shops
 
 SIMULATED, REAL = "simulated", "real"
@@ -79,7 +78,5 @@ def claim_home(settings: Settings, kind: str) -> None:
 
 def shown(path: Path) -> str:
     """A path as a person would type it from here."""
-    try:
-        return os.path.relpath(path) if path.is_relative_to(PROJECT_ROOT) else str(path)
-    except ValueError:
-        return str(path)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

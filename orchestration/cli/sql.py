@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 
 from orchestration.cli.session import CommandError, console
@@ -19,8 +22,11 @@ from resources.shops import load_shops
 from resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    import psycopg
+
     from orchestration.cli.main import Format
 
+_READER = "cartograph_reader"
 _BATCH = 5000
 _TABLE_ROWS = 200
 
@@ -37,29 +43,62 @@ def run_sql(query: str, lake: bool, output: Format) -> int:
 def _warehouse_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
     import psycopg
 
-    connection = Warehouse(get_settings()).connect(application="cartograph sql")
-    # Three locks against writing: the transaction reads only and, once it has taken a snapshot, cannot be changed; the
-    # extended protocol takes one statement; and a superuser steps down, who could otherwise COPY to a program.
+    connection = _reading(Warehouse(get_settings()))
+    text = query.encode()
+    try:
+        # Looked at before it is run: one statement (the protocol takes no second one) that gives rows.
+        for ask in (lambda: connection.pgconn.prepare(b"", text), lambda: connection.pgconn.describe_prepared(b"")):
+            answer = ask()
+            if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                raise psycopg.errors.error_from_result(answer)
+        names = [(answer.fname(number) or b"").decode() for number in range(answer.nfields)]
+        if not names:
+            raise CommandError("the statement gives no rows; this command runs queries.")
+        found = connection.cursor().stream(text, size=_BATCH if psycopg.capabilities.has_stream_chunked() else 1)
+        first = next(found, None)
+    except psycopg.Error as error:
+        connection.close()
+        raise CommandError(_sql_error(error)) from error
+    except CommandError:
+        connection.close()
+        raise
+
+    def rows() -> Iterator[Sequence[Any]]:
+        with connection:
+            if first is not None:
+                yield first
+            try:
+                yield from found
+            except psycopg.Error as error:
+                raise CommandError(_sql_error(error)) from error
+
+    return names, rows()
+
+
+def _reading(warehouse: Warehouse) -> psycopg.Connection:
+    """A connection that cannot write: its transaction reads only, and its user may only read.
+
+    On the embedded warehouse that user logs in for itself, so that no function can give it back what a superuser may. A
+    superuser of another server steps down instead, which a query that means harm could undo.
+    """
+    who = {}
+    if warehouse.is_embedded:
+        with warehouse.connect() as connection:
+            if connection.execute("select 1 from pg_roles where rolname = %s", [_READER]).fetchone() is None:
+                # Two commands at once: the lock lets the second find the role made.
+                connection.execute("select pg_advisory_xact_lock(hashtextextended('cartograph reader', 0))")
+                connection.execute(
+                    f"do $$ begin create role {_READER} login in role pg_read_all_data;"
+                    " exception when duplicate_object then null; end $$"
+                )
+        who = {"user": _READER}
+    connection = warehouse.connect(application="cartograph sql", **who)
     connection.read_only = True
     connection.execute("set local search_path = contract, marts, staging, ledger")
     superuser = connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone()
     if superuser and superuser[0]:
         connection.execute("set local role pg_read_all_data")
-    cursor = connection.cursor(binary=False)
-    try:
-        cursor.execute(query.encode(), prepare=True)
-    except psycopg.Error as error:
-        connection.close()
-        raise CommandError(_sql_error(error)) from error
-    if cursor.description is None:
-        raise CommandError(f"the statement gives no rows ({cursor.statusmessage}); this command runs queries.")
-
-    def rows() -> Iterator[Sequence[Any]]:
-        with connection, cursor:
-            while batch := cursor.fetchmany(_BATCH):
-                yield from batch
-
-    return [column.name for column in cursor.description], rows()
+    return connection
 
 
 def _sql_error(error: Any) -> str:
@@ -112,7 +151,7 @@ def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
 
 
 def _print_table(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:
-    table = RichTable(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    out = console()
     shown = []
     more = 0
     for row in rows:
@@ -120,20 +159,40 @@ def _print_table(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:
             shown.append(row)
         else:
             more += 1
+    table = RichTable(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for index, name in enumerate(columns):
-        numeric = all(isinstance(row[index], (int, float, Decimal, type(None))) and not isinstance(row[index], bool) for row in shown)
-        table.add_column(name, justify="right" if numeric and shown else "left", overflow="fold")
+        numeric = all(
+            isinstance(row[index], (int, float, Decimal, type(None))) and not isinstance(row[index], bool)
+            for row in shown
+        )
+        table.add_column(escape(name), justify="right" if numeric and shown else "left", overflow="fold")
     for row in shown:
         table.add_row(*(_cell(value) for value in row))
-    console().print(table)
+    # A screen that is too narrow gets one line a value; a file or a pipe has any width.
+    width = Measurement.get(out, out.options.update(max_width=100_000), table).maximum
+    if shown and width > out.width and out.is_terminal:
+        _print_records(columns, shown)
+    else:
+        Console(file=out.file, highlight=False, width=max(width, out.width)).print(table)
     total = len(shown) + more
     tail = f"; the first {_TABLE_ROWS} are shown, --format csv prints all" if more else ""
-    console().print(f"[dim]({total:,} row{'s' if total != 1 else ''}{tail})[/dim]")
+    out.print(f"[dim]({total:,} row{'s' if total != 1 else ''}{tail})[/dim]")
+
+
+def _print_records(columns: list[str], rows: list[Sequence[Any]]) -> None:
+    """Each row as a block of lines, one a column."""
+    out = console()
+    for number, row in enumerate(rows, start=1):
+        grid = RichTable(box=None, show_header=False, padding=(0, 2, 0, 0))
+        grid.add_column(style="bold", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in zip(columns, row, strict=True):
+            grid.add_row(escape(name), _cell(value))
+        out.print(f"[dim]row {number}[/dim]")
+        out.print(grid)
 
 
 def _cell(value: Any) -> str:
-    from rich.markup import escape
-
     if value is None:
         return "[dim]null[/dim]"
     if isinstance(value, bool):
@@ -147,13 +206,30 @@ def _cell(value: Any) -> str:
 
 
 def _print_csv(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
+    """As Postgres writes it: null is nothing, an empty text is two quotes."""
+
+    def field(value: Any) -> str:
+        if value is None:
+            return ""
+        text = str(value)
+        return '"' + text.replace('"', '""') + '"' if not text or any(mark in text for mark in '",\r\n') else text
+
+    def csv_value(value: Any) -> Any:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, Decimal):
+            return format(value, "f") if value.is_finite() else value
+        return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else _exact(value)
+
+    sys.stdout.write(",".join(map(field, columns)) + "\n")
     for row in rows:
-        writer.writerow(["" if value is None else _exact(value) for value in row])
+        sys.stdout.write(",".join(field(csv_value(value)) for value in row) + "\n")
 
 
 def _print_json(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise CommandError(f"two columns are named {twice[0]!r}, which JSON cannot tell apart: name one of them with `as`.")
     # One array, written as it comes: memory stays bounded.
     sys.stdout.write("[")
     for number, row in enumerate(rows):
@@ -165,9 +241,13 @@ def _print_json(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:
 def _exact(value: Any) -> Any:
     if isinstance(value, Decimal):
         # A number where its shortest text says the same, else its own digits as text: never a rounded one.
+        if not value.is_finite():
+            return str(value)
         if value == value.to_integral_value():
             return int(value)
         return float(value) if Decimal(repr(float(value))) == value else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no word for it
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, bytes):

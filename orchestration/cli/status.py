@@ -14,6 +14,7 @@ from resources.settings import Settings, get_settings
 from resources.shops import Shop, load_shops
 
 ALL_SHOPS = "(all)"
+_HISTORY = 20
 
 
 def run_status(as_json: bool) -> int:
@@ -53,7 +54,6 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
         keys = sorted(graph.executable_asset_keys)
         records = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(keys)}
         storage = instance.event_log_storage
-        latest = storage.get_latest_asset_check_execution_by_key(sorted(graph.get_check_keys_for_assets(set(keys))))
         for key in keys:
             names = list(shops) if graph.get(key).partitions_def is not None else [key.path[1] if key.path[0] == "raw" else ALL_SHOPS]
             for name in names:
@@ -62,12 +62,12 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
                 if partition is None:
                     entry = records.get(key)
                     made = entry.last_materialization_record if entry else None
-                    executions = {check: latest.get(check) for check in checks}
+                    evaluations = {check: _latest(storage, check, None) for check in checks}
                 else:
                     wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
                     made = next(iter(instance.fetch_materializations(wanted, limit=1).records), None)
-                    executions = {check: _of_partition(storage, check, partition) for check in checks}
-                assets.append(_asset(key, name, made, executions, now))
+                    evaluations = {check: _latest(storage, check, partition) for check in checks}
+                assets.append(_asset(key, name, partition, made, evaluations, now))
         for name, shop in shops.items():
             listing = object_store(settings, shop).list()
             tables = {}
@@ -94,13 +94,22 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
     return {"home": str(settings.home), "is_sound": sound, "shops": by_shop, "assets": assets}
 
 
-def _of_partition(storage: Any, check: Any, partition: str) -> Any:
-    """The latest execution of a check for one partition."""
-    history = storage.get_asset_check_execution_history(check, limit=100)
-    return next((item for item in history if item.partition == partition), None)
+def _latest(storage: Any, check: Any, partition: str | None) -> Any:
+    """The latest evaluation of a check, for one partition where there are any; None if it never was evaluated.
+
+    A run that planned a check and then had nothing to do leaves a later execution without an evaluation: it says nothing.
+    """
+    cursor = None
+    while history := storage.get_asset_check_execution_history(check, limit=_HISTORY, cursor=cursor):
+        for item in history:
+            event = item.event.dagster_event if item.event is not None else None
+            if event is not None and event.event_type_value == "ASSET_CHECK_EVALUATION" and item.partition == partition:
+                return event.asset_check_evaluation_data
+        cursor = history[-1].id
+    return None
 
 
-def _asset(key: Any, shop: str, made: Any, executions: dict[Any, Any], now: datetime) -> dict[str, Any]:
+def _asset(key: Any, shop: str, partition: str | None, made: Any, evaluations: dict[Any, Any], now: datetime) -> dict[str, Any]:
     """The status of one asset, or of one partition of it, from its last materialization and check executions."""
     import dagster as dg
 
@@ -112,9 +121,7 @@ def _asset(key: Any, shop: str, made: Any, executions: dict[Any, Any], now: date
         rows = None if count is None else count.value
     checks = {"passed": 0, "failed": 0, "warned": 0, "never run": 0}
     failed = []
-    for check, execution in sorted(executions.items()):
-        event = execution.event.dagster_event if execution is not None and execution.event is not None else None
-        evaluation = event.asset_check_evaluation_data if event is not None and event.event_type_value == "ASSET_CHECK_EVALUATION" else None
+    for check, evaluation in sorted(evaluations.items()):
         if evaluation is None:
             checks["never run"] += 1
         elif evaluation.passed:
@@ -127,6 +134,7 @@ def _asset(key: Any, shop: str, made: Any, executions: dict[Any, Any], now: date
     return {
         "shop": shop,
         "asset": key.to_user_string(),
+        "partition": partition,
         "made_at": when,
         "age_seconds": None if when is None else round((now - when).total_seconds()),
         "rows": rows,
@@ -149,8 +157,8 @@ def _print(settings: Settings, state: dict[str, Any]) -> None:
         more += [f"to load: {', '.join(waiting)}"] if waiting else []
         out.print(f"[bold]{name}[/bold] [{color}]{shop['state']}[/{color}]  {'; '.join(more)}", soft_wrap=True)
     table = RichTable(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for title, justify in (("shop", "left"), ("asset", "left"), ("age", "right"), ("rows", "right"), ("checks", "left")):
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    for title, justify in (("asset", "left"), ("age", "right"), ("rows", "right"), ("checks", "left")):
+        table.add_column(title, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for item in state["assets"]:
         checks = item["checks"]
         parts = [f"[green]{checks['passed']} passed[/green]"] if checks["passed"] else []
@@ -158,7 +166,7 @@ def _print(settings: Settings, state: dict[str, Any]) -> None:
         parts += [f"[yellow]{checks['warned']} warned[/yellow]"] if checks["warned"] else []
         parts += [f"[dim]{checks['never run']} never run[/dim]"] if checks["never run"] else []
         rows = "" if item["rows"] is None else f"{item['rows']:,}"
-        table.add_row(item["shop"], item["asset"], age_text(item["age_seconds"]), rows, ", ".join(parts))
+        table.add_row(item["asset"] + (f" \\[{item['partition']}]" if item["partition"] else ""), age_text(item["age_seconds"]), rows, ", ".join(parts))
     out.print(table)
 
 

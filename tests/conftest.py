@@ -1,0 +1,70 @@
+"""What all tests share: isolated settings, one embedded warehouse per test process, and the real data where it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from resources.settings import PROJECT_ROOT, Settings, load_settings
+from resources.warehouse import Warehouse
+from tests.rig import Rig
+
+
+def pytest_configure() -> None:
+    """No test sees what the developer has in the environment or in .env."""
+    Settings.model_config["env_file"] = None
+    for field in Settings.model_fields.values():
+        os.environ.pop(str(field.validation_alias), None)
+    os.environ.pop("CARTOGRAPH_FAILPOINT", None)
+
+
+def real_data() -> Path:
+    return Path(os.environ.get("CARTOGRAPH_REAL_DATA") or PROJECT_ROOT.parent / "shared" / "data").expanduser()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = real_data()
+    if folder.is_dir():
+        return
+    skip = pytest.mark.skip(reason=f"no real data in {folder}; set CARTOGRAPH_REAL_DATA")
+    for item in items:
+        if item.get_closest_marker("real_data"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def real_data_folder() -> Path:
+    """The folder of the real data sets; only for tests marked `real_data`."""
+    return real_data()
+
+
+@pytest.fixture(scope="session")
+def warehouse() -> Iterator[Warehouse]:
+    """The embedded warehouse of this test process, which all its tests share."""
+    from resources.embedded_postgres import release
+
+    # Short, for the path of a Unix socket is; readable, for root's server runs as another user.
+    home = Path(tempfile.mkdtemp(prefix="cg-"))
+    home.chmod(0o755)
+    made = Warehouse(load_settings(home=home, environment="test"))
+    try:
+        with made.connect(autocommit=True) as connection:
+            # No test here cuts the power of the server, and a disk that is waited for is most of a small commit.
+            connection.execute("alter database cartograph set synchronous_commit = off")
+        yield made
+    finally:
+        release(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def rig(warehouse: Warehouse, tmp_path: Path) -> Iterator[Rig]:
+    """A shop of one raw table with the columns of Online Retail, an empty inbox and an empty lake."""
+    made = Rig(warehouse, tmp_path)
+    yield made
+    made.clear()
