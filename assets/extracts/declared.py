@@ -114,7 +114,9 @@ def declared_tables(shop: str, dbt_project: Path | None = None) -> dict[str, Dec
             shop=shop,
             table=table["name"],
             columns=tuple(
-                _column(path, table["name"], column) for column in table.get("columns", []) if column["name"] != EXTRACT_ID
+                _column(path, table["name"], column)
+                for column in table.get("columns", [])
+                if column["name"] != EXTRACT_ID
             ),
             path=path,
             description=" ".join((table.get("description") or "").split()),
@@ -122,10 +124,14 @@ def declared_tables(shop: str, dbt_project: Path | None = None) -> dict[str, Dec
         for table in source.get("tables", [])
     }
     for name, table in tables.items():
-        claimed = Counter(folded for column in table.columns for folded in {fold(n) for n in (column.name, *column.names)})
+        claimed = Counter(
+            folded for column in table.columns for folded in {fold(n) for n in (column.name, *column.names)}
+        )
         twice = [folded for folded, count in claimed.items() if count > 1]
         if twice:
-            raise DeclarationError(f"{path}: {name}: two columns claim the header {twice[0]!r}. Take it from one's `names`.")
+            raise DeclarationError(
+                f"{path}: {name}: two columns claim the header {twice[0]!r}. Take it from one's `names`."
+            )
     return tables
 
 
@@ -153,8 +159,8 @@ def _column(path: Path, table: str, entry: dict[str, Any]) -> Column:
         arrow_type(data_type)
     except (KeyError, ValueError):
         raise DeclarationError(
-            f"{path}: {table}.{entry.get('name')}: data_type {entry.get('data_type')!r} cannot be loaded; use text, integer, "
-            "bigint, numeric(p,s), double precision, boolean, date, timestamp or timestamptz."
+            f"{path}: {table}.{entry.get('name')}: data_type {entry.get('data_type')!r} cannot be loaded; use text, "
+            "integer, bigint, numeric(p,s), double precision, boolean, date, timestamp or timestamptz."
         ) from None
     return Column(
         name=entry["name"],

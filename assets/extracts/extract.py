@@ -1,9 +1,9 @@
 """Extract and load: every object of a source into its raw table exactly once.
 
 What is to be done is decided before anything is read, by comparing the listing with the ledger. Each object is then
-read in batches into a file of the lake, and committed in ONE transaction: its rows, its rejects, its line in the ledger,
-the days that changed, and the removal of the rows that it replaces. A process killed anywhere leaves either all of that
-or none of it; started again, it comes to the same end.
+read in batches into a file of the lake, and committed in ONE transaction: its rows, its rejects, its line in the
+ledger, the days that changed, and the removal of the rows that it replaces. A process killed anywhere leaves either all
+of that or none of it; started again, it comes to the same end.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def extract_table(
     _check_cursor(table, declared)
     report = Report(shop.name, table_name)
     with warehouse.advisory_lock(
-        f"extract {shop.name}.{table_name}", waiting=lambda: say("another extract of this table is at work; waiting for it")
+        f"extract {shop.name}.{table_name}",
+        waiting=lambda: say("another extract of this table is at work; waiting for it"),
     ):
         with warehouse.connect() as connection:
             ledger.ensure_ledger(connection)
@@ -180,7 +181,10 @@ def extract_table(
 
 
 def plan(
-    items: list[ObjectInfo], sha_of: dict[str, str], known: dict[str, tuple[str, str]], active: dict[str, ledger.Extract]
+    items: list[ObjectInfo],
+    sha_of: dict[str, str],
+    known: dict[str, tuple[str, str]],
+    active: dict[str, ledger.Extract],
 ) -> Iterator[Step]:
     """What is to be done so that the table holds the bytes of every object once.
 
@@ -214,7 +218,7 @@ def plan(
 def digest(store: ObjectStore, item: ObjectInfo) -> str:
     """The SHA-256 of an object's bytes."""
     with _open(store, item) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
 
 
 def _open(store: ObjectStore, item: ObjectInfo) -> BinaryIO:
@@ -232,9 +236,9 @@ def _check_cursor(table: Table, declared: Declared) -> None:
     column = declared.column(table.cursor)
     if column is None or column.data_type not in ("date", "timestamp", "timestamptz"):
         raise DeclarationError(
-            f"{declared.path}: {declared.table}.{table.cursor}: it is the cursor of {declared.shop}.{declared.table} in "
-            f"config/shops.yaml and is {'not declared' if column is None else 'declared as ' + column.data_type}. Declare it "
-            "as date, timestamp or timestamptz, or name another cursor."
+            f"{declared.path}: {declared.table}.{table.cursor}: it is the table's cursor in config/shops.yaml and "
+            f"is {'not declared' if column is None else 'declared as ' + column.data_type}. Declare it as date, "
+            "timestamp or timestamptz, or name another cursor."
         )
 
 
@@ -278,7 +282,8 @@ def _load(
         removed, removed_days = _remove(connection, shop, declared, table, step)
         row = connection.execute(
             "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes,"
-            " cursor_low, cursor_high, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0) returning extract_id",
+            " cursor_low, cursor_high, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0)"
+            " returning extract_id",
             [
                 *(shop.name, declared.table, step.item.uri, step.sha256, reading.format, lake_name),
                 *(counted.rows, counted.rejected, step.item.size),
@@ -292,7 +297,9 @@ def _load(
         _copy_rejects(connection, shop, declared.table, extract_id, rejects)
         failpoint("extract.copied")
         days = (counted.days if table.cursor else {None}) | removed_days
-        ledger.remember_object(connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size)
+        ledger.remember_object(
+            connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size
+        )
         seconds = time.monotonic() - began
         connection.execute("update ledger.extracts set seconds = %s where extract_id = %s", [seconds, extract_id])
         ledger.record_changes(connection, shop.name, declared.table, extract_id, days)
@@ -311,10 +318,13 @@ def _take_note(warehouse: Warehouse, shop: Shop, declared: Declared, step: Step)
     table = shop.tables[declared.table]
     with warehouse.connect() as connection:
         removed, days = _remove(connection, shop, declared, table, step)
-        ledger.remember_object(connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size)
+        ledger.remember_object(
+            connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size
+        )
         if removed:
             row = connection.execute(
-                "select extract_id from ledger.extracts where shop = %s and table_name = %s and sha256 = %s and removed_at is null",
+                "select extract_id from ledger.extracts where shop = %s and table_name = %s and sha256 = %s"
+                " and removed_at is null",
                 [shop.name, declared.table, step.sha256],
             ).fetchone()
             ledger.record_changes(connection, shop.name, declared.table, row[0] if row else 0, days)
@@ -351,9 +361,10 @@ def _remove(
         day = sql.SQL("({}{})::date").format(sql.Identifier(table.cursor), shift)
     names = {"raw": sql.Identifier(shop.raw_schema, declared.table), "day": day, "id": sql.Identifier(EXTRACT_ID)}
     rows = connection.execute(
-        sql.SQL("with gone as (delete from {raw} where {id} = %s returning {day} as day) select day, count(*) from gone group by day").format(
-            **names
-        ),
+        sql.SQL(
+            "with gone as (delete from {raw} where {id} = %s returning {day} as day)"
+            " select day, count(*) from gone group by day"
+        ).format(**names),
         old,
     ).fetchall()
     connection.execute(
@@ -363,7 +374,13 @@ def _remove(
 
 
 def _copy(
-    connection: psycopg.Connection, lake: Lake, lake_name: str, shop: Shop, declared: Declared, columns: list[Column], extract_id: int
+    connection: psycopg.Connection,
+    lake: Lake,
+    lake_name: str,
+    shop: Shop,
+    declared: Declared,
+    columns: list[Column],
+    extract_id: int,
 ) -> None:
     """Binary COPY of a lake file into the raw table, batch by batch."""
     import pgpq
@@ -375,7 +392,7 @@ def _copy(
     for column in columns:
         if in_table.get(column.name) != column.data_type:
             raise ExtractError(
-                f"{column.data_type} was read, and the raw table has {in_table.get(column.name)}: it was changed meanwhile",
+                f"{column.data_type} was read, and the raw table has {in_table.get(column.name)}: it changed meanwhile",
                 "run again",
                 column=column.name,
             )
@@ -401,14 +418,17 @@ def _copy_rejects(connection: psycopg.Connection, shop: Shop, table: str, extrac
     if not rejects.file.tell():
         return
     rejects.file.seek(0)
-    connection.execute("create temp table incoming_rejects (line bigint, column_name text, reason text, raw text) on commit drop")
+    connection.execute(
+        "create temp table incoming_rejects (line bigint, column_name text, reason text, raw text) on commit drop"
+    )
     with connection.cursor() as cursor, cursor.copy("copy incoming_rejects from stdin") as copy:
         while block := rejects.file.read(1 << 20):
             copy.write(block)
     connection.execute(
-        sql.SQL("insert into {} (extract_id, table_name, line, column_name, reason, raw) select %s, %s, * from incoming_rejects").format(
-            sql.Identifier(shop.raw_schema, "rejects")
-        ),
+        sql.SQL(
+            "insert into {} (extract_id, table_name, line, column_name, reason, raw)"
+            " select %s, %s, * from incoming_rejects"
+        ).format(sql.Identifier(shop.raw_schema, "rejects")),
         [extract_id, table],
     )
 

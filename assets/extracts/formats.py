@@ -101,7 +101,9 @@ class Reading:
         twice = sorted({name for name in self.headers if self.headers.count(name) > 1})
         if twice:
             raise ExtractError(
-                f"the header names {', '.join(map(repr, twice))} twice", "give each column a name of its own", line=self.line
+                f"the header names {', '.join(map(repr, twice))} twice",
+                "give each column a name of its own",
+                line=self.line,
             )
 
 
@@ -165,7 +167,7 @@ def _cut_short(kind: str, error: BaseException) -> ExtractError:
 
 def _spool(stream: Any) -> IO[bytes]:
     """A seekable copy: in memory while small, else in a temporary file that has no name."""
-    copy: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # type: ignore[assignment]  # noqa: SIM115
+    copy: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115
     shutil.copyfileobj(stream, copy, 1 << 20)
     copy.seek(0)
     return copy
@@ -264,7 +266,8 @@ def _csv_headers(head: bytes, encoding: str, table: Table) -> list[str]:
     if re.search(r"[\x00-\x08\x0e-\x1f]", text.partition("\n")[0]):
         raise ExtractError(
             "this is a binary file of an unknown kind, or a text in an encoding that it does not name",
-            f"give the data as {_READABLE}; if it is UTF-16, set `encoding: utf-16-le` for this table in config/shops.yaml",
+            f"give the data as {_READABLE}; if it is UTF-16, set `encoding: utf-16-le` for this table in "
+            "config/shops.yaml",
         )
     headers = next(csv.reader(io.StringIO(text, newline=""), delimiter=table.delimiter), [])
     if not headers:
@@ -352,9 +355,7 @@ class _Broken:
     text: str
 
 
-def _csv_chunks(
-    reader: Any, headers: list[str], broken: deque[_Broken], text: _Text, table: Table
-) -> Iterator[Chunk]:
+def _csv_chunks(reader: Any, headers: list[str], broken: deque[_Broken], text: _Text, table: Table) -> Iterator[Chunk]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -380,7 +381,11 @@ def _csv_chunks(
         if breaks is not None and breaks.max(initial=0) > _OPEN_QUOTE_LINES:
             raise _open_quote(int(lines[int(breaks.argmax())]), int(breaks.max()))
         columns = dict(zip(headers, batch.columns, strict=True))
-        aside = [] if breaks is None else [(headers[-1], _takes_in_rows(batch, table), f"{_OPEN_QUOTE}: it takes in whole lines")]
+        aside = (
+            []
+            if breaks is None
+            else [(headers[-1], _takes_in_rows(batch, table), f"{_OPEN_QUOTE}: it takes in whole lines")]
+        )
         if text.is_undecodable:
             reason = f"not valid {text.encoding}; {_encoding_remedy(text.encoding)}"
             aside += [(name, pc.match_substring_regex(values, _KEPT_CLASS), reason) for name, values in columns.items()]
@@ -497,15 +502,17 @@ def _all_null(rows: pa.RecordBatch) -> pa.Array:
 
 def _open_quote(line: int, lines: int) -> ExtractError:
     return ExtractError(
-        f"{_OPEN_QUOTE}: one value runs over {lines:,} lines", 'close the quote, or write "" for a quote inside a value', line=line
+        f"{_OPEN_QUOTE}: one value runs over {lines:,} lines",
+        'close the quote, or write "" for a quote inside a value',
+        line=line,
     )
 
 
 def _csv_error(error: Exception, headers: list[str], broken: deque[_Broken], table: Table, line: int) -> ExtractError:
     if len(broken) >= _BROKEN_ROWS:
         return ExtractError(
-            f"{len(broken):,} rows one after the other do not have the {len(headers)} columns of the header; the first has "
-            f"{broken[0].columns}",
+            f"{len(broken):,} rows one after the other do not have the {len(headers)} columns of the header; the first "
+            f"has {broken[0].columns}",
             "check that this is the right file, and that its header belongs to it",
             line=line,
         )
@@ -517,7 +524,8 @@ def _csv_error(error: Exception, headers: list[str], broken: deque[_Broken], tab
         )
     return ExtractError(
         f"this is not CSV with the delimiter {table.delimiter!r} ({str(error).splitlines()[0]})",
-        f"give the data as {_READABLE}; set `delimiter` or `encoding` for this table in config/shops.yaml if they differ",
+        f"give the data as {_READABLE}; set `delimiter` or `encoding` for this table in config/shops.yaml if they "
+        "differ",
         line=line,
     )
 

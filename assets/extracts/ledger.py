@@ -34,8 +34,10 @@ create table if not exists ledger.extracts (
     committed_at timestamptz not null default now(),
     removed_at timestamptz
 );
-comment on table ledger.extracts is 'One row is one object whose rows were put into a raw table, once. removed_at is set when new bytes under its URI replaced them.';
-create unique index if not exists extracts_active on ledger.extracts (shop, table_name, sha256) where removed_at is null;
+comment on table ledger.extracts is
+    'One row is one object whose rows were put into a raw table. removed_at: new bytes under its URI replaced them.';
+create unique index if not exists extracts_active
+    on ledger.extracts (shop, table_name, sha256) where removed_at is null;
 create table if not exists ledger.objects (
     shop text not null,
     table_name text not null,
@@ -46,7 +48,8 @@ create table if not exists ledger.objects (
     seen_at timestamptz not null default now(),
     primary key (shop, table_name, uri)
 );
-comment on table ledger.objects is 'One row is one URI of a source and the content that it had when it was last taken in.';
+comment on table ledger.objects is
+    'One row is one URI of a source and the content that it had when it was last taken in.';
 create table if not exists ledger.changes (
     change_id bigint generated always as identity primary key,
     shop text not null,
@@ -54,7 +57,8 @@ create table if not exists ledger.changes (
     day date,
     extract_id bigint not null
 );
-comment on table ledger.changes is 'One row is one day of a shop whose rows in a raw table were added or removed by an extract; no day: any of them.';
+comment on table ledger.changes is
+    'One row is one day of a shop whose rows in a raw table an extract added or removed; no day: any of them.';
 create index if not exists changes_shop on ledger.changes (shop, change_id);
 create table if not exists ledger.builds (
     shop text not null,
@@ -64,14 +68,16 @@ create table if not exists ledger.builds (
     built_at timestamptz not null default now(),
     primary key (shop, model)
 );
-comment on table ledger.builds is 'One row says up to which change dbt has built a model for a shop, and with which code.';
+comment on table ledger.builds is
+    'One row says up to which change dbt has built a model for a shop, and with which code.';
 create table if not exists ledger.tests (
     shop text primary key,
     change_id bigint not null,
     code text not null,
     tested_at timestamptz not null default now()
 );
-comment on table ledger.tests is 'One row says at which change the dbt tests were last run over what is built for a shop.';
+comment on table ledger.tests is
+    'One row says at which change the dbt tests were last run over what is built for a shop.';
 """
 
 
@@ -92,7 +98,7 @@ class Extract:
 
 
 def ensure_ledger(connection: psycopg.Connection) -> None:
-    """Make the ledger's tables where they are missing. Commits."""
+    """Make the ledger's tables where they are missing, in the caller's transaction."""
     exists = connection.execute("select to_regclass('ledger.tests') is not null").fetchone()
     if exists is None or not exists[0]:
         with connection.transaction():
@@ -124,8 +130,8 @@ def remember_object(
 ) -> None:
     connection.execute(
         "insert into ledger.objects (shop, table_name, uri, fingerprint, sha256, bytes) values (%s, %s, %s, %s, %s, %s)"
-        " on conflict (shop, table_name, uri) do update set fingerprint = excluded.fingerprint, sha256 = excluded.sha256,"
-        " bytes = excluded.bytes, seen_at = now()",
+        " on conflict (shop, table_name, uri) do update set fingerprint = excluded.fingerprint,"
+        " sha256 = excluded.sha256, bytes = excluded.bytes, seen_at = now()",
         [shop, table, uri, fingerprint, sha256, size],
     )
 
@@ -141,13 +147,14 @@ def record_changes(
     connection.execute("select pg_advisory_xact_lock(hashtextextended('cartograph changes ' || %s, 0))", [shop])
     values = sorted(days, key=lambda day: day or date.min)
     connection.execute(
-        "insert into ledger.changes (shop, table_name, day, extract_id) select %s, %s, day, %s from unnest(%s::date[]) as day",
+        "insert into ledger.changes (shop, table_name, day, extract_id)"
+        " select %s, %s, day, %s from unnest(%s::date[]) as day",
         [shop, table, extract_id, values],
     )
 
 
 def data_version(extracts: Iterable[Extract]) -> str:
-    """A hash of what a raw table holds: equal where the same contents are loaded, however and whenever that was done."""
+    """A hash of what a raw table holds: equal where the same contents are loaded, however that was done."""
     return hashlib.sha256("\n".join(sorted(item.sha256 for item in extracts)).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""The raw tables in Postgres: made from what is declared, compared with it, and widened when a source grows a column."""
+"""The raw tables in Postgres: made from what is declared, compared with it, and widened when a source grows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def ensure_raw(warehouse: Warehouse, shops: dict[str, Shop]) -> None:
-    """Make the ledger and all raw tables, empty and typed, where they are missing: dbt can then run with any of them."""
+    """Make the ledger and all raw tables, empty and typed, where they are missing: then dbt can run."""
     with warehouse.connect() as connection:
         ensure_ledger(connection)
         for shop in shops.values():
@@ -34,7 +34,8 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
     existing = raw_columns(connection, shop, declared.table)
     if not existing:
         columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.data_type)) for column in declared.columns  # type: ignore[arg-type]
+            sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.data_type))
+            for column in declared.columns
         )
         names = {
             "schema": sql.Identifier(shop.raw_schema),
@@ -46,15 +47,19 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(hashtextextended('cartograph raw tables', 0))")
             connection.execute(sql.SQL("create schema if not exists {schema}").format(**names))
-            connection.execute(sql.SQL("create table if not exists {table} ({columns}, {id} bigint not null)").format(**names))
+            connection.execute(
+                sql.SQL("create table if not exists {table} ({columns}, {id} bigint not null)").format(**names)
+            )
             # Rows of one extract lie together, so a BRIN index finds them at next to no cost for the load.
-            connection.execute(sql.SQL("create index if not exists {index} on {table} using brin ({id})").format(
-                index=sql.Identifier(f"{declared.table}_extract"), **names
-            ))
+            connection.execute(
+                sql.SQL("create index if not exists {index} on {table} using brin ({id})").format(
+                    index=sql.Identifier(f"{declared.table}_extract"), **names
+                )
+            )
             connection.execute(
                 sql.SQL(
-                    "create table if not exists {rejects} (extract_id bigint not null, table_name text not null, line bigint,"
-                    " column_name text not null, reason text not null, raw text not null)"
+                    "create table if not exists {rejects} (extract_id bigint not null, table_name text not null,"
+                    " line bigint, column_name text not null, reason text not null, raw text not null)"
                 ).format(**names)
             )
         return
@@ -63,9 +68,10 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
             add_columns(connection, shop, declared, [column])
         elif existing[column.name] != column.data_type:
             raise ExtractError(
-                f"the raw table has the type {existing[column.name]}, and {declared.path.name} declares {column.data_type}",
-                f"declare {existing[column.name]}; or, to load the table anew from the objects that are still in the source, "
-                f"run: cartograph forget {shop.name} {declared.table}",
+                f"the raw table has the type {existing[column.name]}, and {declared.path.name} declares "
+                f"{column.data_type}",
+                f"declare {existing[column.name]}; or, to load the table anew from the objects that are still in the "
+                f"source, run: cartograph forget {shop.name} {declared.table}",
                 shop=shop.name,
                 table=declared.table,
                 column=column.name,
@@ -80,7 +86,9 @@ def raw_columns(connection: psycopg.Connection, shop: Shop, table: str) -> dict[
         [shop.raw_schema, table],
     )
     return {
-        name: kind.replace("timestamp without time zone", "timestamp").replace("timestamp with time zone", "timestamptz")
+        name: kind.replace("timestamp without time zone", "timestamp").replace(
+            "timestamp with time zone", "timestamptz"
+        )
         for name, kind in rows
     }
 
@@ -92,6 +100,6 @@ def add_columns(connection: psycopg.Connection, shop: Shop, declared: Declared, 
     for column in columns:
         connection.execute(
             sql.SQL("alter table {} add column if not exists {} {}").format(
-                sql.Identifier(shop.raw_schema, declared.table), sql.Identifier(column.name), sql.SQL(column.data_type)  # type: ignore[arg-type]
+                sql.Identifier(shop.raw_schema, declared.table), sql.Identifier(column.name), sql.SQL(column.data_type)
             )
         )

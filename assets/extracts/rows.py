@@ -1,4 +1,4 @@
-"""Chunks of a source as batches of one raw table: headers matched to declared columns, values converted, misfits rejected."""
+"""Chunks of a source as batches of one raw table: headers matched to columns, values converted, misfits rejected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from assets.extracts.convert import convert
 from assets.extracts.declared import Column, Declared, fold
@@ -47,7 +47,7 @@ def match_headers(reading: Reading, declared: Declared, existing: dict[str, str]
     """Match the headers of an object to declared columns, by name or alias, whatever their case.
 
     Args:
-        existing: the columns of the raw table and their types: a column that is not declared keeps the type that it has.
+        existing: the columns of the raw table and their types: one that is not declared keeps the type that it has.
 
     Raises:
         ExtractError: a column that must be there is missing, or two headers fill one column.
@@ -133,7 +133,7 @@ class Rejects:
     """Rejected rows of one object as text for COPY, in memory while few, then in a file: their number has no bound."""
 
     def __init__(self) -> None:
-        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # type: ignore[assignment]  # noqa: SIM115
+        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115
 
     def add(self, line: int, column: str, reason: str, raw: str) -> None:
         cut = raw if len(raw) <= _RAW_CHARACTERS else f"{raw[:_RAW_CHARACTERS]}... ({len(raw):,} characters)"
@@ -177,8 +177,8 @@ def typed_batches(
             except TypeError as error:
                 raise ExtractError(
                     f"{error}: the column changed its type",
-                    f"write it as {column.data_type}, or, if the source really changed, declare the new type in _sources.yml "
-                    "and load the table anew",
+                    f"write it as {column.data_type}, or, if the source really changed, declare the new type in "
+                    "_sources.yml and load the table anew",
                     column=column.name,
                 ) from error
             if pc.any(bad).as_py():
@@ -216,9 +216,9 @@ def _reject(
             reason_of.setdefault(int(index), (column, reason))
     indices = sorted(reason_of)
     taken = {name: _texts(values.take(pa.array(indices))) for name, values in chunk.columns.items()}
-    for place, index in enumerate(indices):
-        column, reason = reason_of[index]
-        line = int(chunk.lines[index])
+    for place, at in enumerate(indices):
+        column, reason = reason_of[at]
+        line = int(chunk.lines[at])
         _count(counted, column.name, reason, line, taken[headers[column.name] or ""][place] or "")
         rejects.add(line, column.name, reason, csv_line([taken[name][place] for name in chunk.columns]))
     mask = np.zeros(len(chunk.lines), dtype=bool)
