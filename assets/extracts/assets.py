@@ -92,7 +92,13 @@ def _checks(report: Report) -> list[dg.AssetCheckResult]:
         dg.AssetCheckResult(
             check_name="every_object_taken",
             passed=not report.failed,
-            metadata={"shop": report.shop, "objects": report.objects, "refused": len(report.failed), "expected": 0, **refused},
+            metadata={
+                "shop": report.shop,
+                "objects": report.objects,
+                "refused": len(report.failed),
+                "expected": 0,
+                **refused,
+            },
         ),
         dg.AssetCheckResult(
             check_name="every_row_readable",

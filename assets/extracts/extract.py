@@ -255,7 +255,7 @@ def _load(
     began = time.monotonic()
     counted, rejects = Counted(), Rejects()
     with warehouse.connect() as connection:
-        in_table = raw_columns(connection, shop, declared.table)
+        in_table = raw_columns(connection, shop.raw_schema, declared.table)
     with _open(store, step.item) as stream:
         reading = read_object(stream, step.item.name, table)
         mapping = match_headers(reading, declared, in_table)
@@ -293,7 +293,8 @@ def _load(
         assert row is not None
         extract_id = row[0]
         failpoint("extract.old_rows_deleted")
-        _copy(connection, lake, lake_name, shop, declared, [column for column, _ in mapping.columns], extract_id)
+        columns = [column for column, _ in mapping.columns]
+        copy_into(connection, lake, lake_name, (shop.raw_schema, declared.table), columns, extract_id)
         _copy_rejects(connection, shop, declared.table, extract_id, rejects)
         failpoint("extract.copied")
         days = (counted.days if table.cursor else {None}) | removed_days
@@ -373,22 +374,21 @@ def _remove(
     return sum(count for _, count in rows), {day for day, _ in rows}
 
 
-def _copy(
+def copy_into(
     connection: psycopg.Connection,
     lake: Lake,
     lake_name: str,
-    shop: Shop,
-    declared: Declared,
+    target: tuple[str, str],
     columns: list[Column],
     extract_id: int,
 ) -> None:
-    """Binary COPY of a lake file into the raw table, batch by batch."""
+    """Binary COPY of a lake file into a table, given by schema and name, batch by batch."""
     import pgpq
     import pyarrow as pa
     from psycopg import sql
 
     # Binary COPY stores wrong bits for a wrong type without a word, so the types are compared first.
-    in_table = raw_columns(connection, shop, declared.table)
+    in_table = raw_columns(connection, *target)
     for column in columns:
         if in_table.get(column.name) != column.data_type:
             raise ExtractError(
@@ -400,7 +400,7 @@ def _copy(
     schema = pa.schema([(column.name, column.arrow_type) for column in columns] + [(EXTRACT_ID, pa.int64())])
     encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
-        sql.Identifier(shop.raw_schema, declared.table), sql.SQL(", ").join(map(sql.Identifier, schema.names))
+        sql.Identifier(*target), sql.SQL(", ").join(map(sql.Identifier, schema.names))
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(encoder.write_header())

@@ -31,7 +31,7 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
     """
     from psycopg import sql
 
-    existing = raw_columns(connection, shop, declared.table)
+    existing = raw_columns(connection, shop.raw_schema, declared.table)
     if not existing:
         columns = sql.SQL(", ").join(
             sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.data_type))
@@ -78,12 +78,12 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
             )
 
 
-def raw_columns(connection: psycopg.Connection, shop: Shop, table: str) -> dict[str, str]:
+def raw_columns(connection: psycopg.Connection, schema: str, table: str) -> dict[str, str]:
     """The columns of a raw table and their types, written as they are declared; empty where there is no such table."""
     rows = connection.execute(
         "select attname, format_type(atttypid, atttypmod) from pg_attribute"
         " where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) and attnum > 0 and not attisdropped",
-        [shop.raw_schema, table],
+        [schema, table],
     )
     return {
         name: kind.replace("timestamp without time zone", "timestamp").replace(
