@@ -14,7 +14,7 @@ from resources.warehouse import Warehouse
 
 
 class WarehouseResource(dg.ConfigurableResource):
-    """The Postgres warehouse of a home. Its URL, where one is set, is read when it is needed and is never in run config."""
+    """The Postgres warehouse of a home. A URL that is set is read when it is needed and is never in run config."""
 
     home: str
 

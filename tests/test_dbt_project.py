@@ -378,7 +378,8 @@ def writes(connection: psycopg.Connection) -> dict[str, tuple[int, ...]]:
     time.sleep(1.2)
     rows = query(
         connection,
-        "select schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables where schemaname = any(%s)",
+        "select schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables"
+        " where schemaname = any(%s)",
         list(SCHEMAS),
     )
     return {name: tuple(counts) for name, *counts in rows}
@@ -411,7 +412,8 @@ def test_a_first_run_fills_the_contract(dbt: Dbt, connection: psycopg.Connection
     assert query(connection, "select count(*) from contract.fct_events") == [(0,)]
     assert query(
         connection,
-        "select year, iso_year, week, day_of_week, is_weekend, month_name, day_name from contract.dim_date where date = %s",
+        "select year, iso_year, week, day_of_week, is_weekend, month_name, day_name from contract.dim_date"
+        " where date = %s",
         date(2011, 1, 2),
     ) == [(2011, 2010, 52, 7, True, "January", "Sunday")]
     # Every model says how far it is for every shop, or what stands on it could not go on.
@@ -424,7 +426,8 @@ def test_all_data_tests_pass_and_name_the_shop(dbt: Dbt, connection: psycopg.Con
     tests = [node["alias"] for node in dbt.manifest["nodes"].values() if node["resource_type"] == "test"]
     with_shop = query(
         connection,
-        "select table_name from information_schema.columns where table_schema = 'test_failures' and column_name = 'shop'",
+        "select table_name from information_schema.columns"
+        " where table_schema = 'test_failures' and column_name = 'shop'",
     )
     assert {name for (name,) in with_shop} == set(tests)
 
@@ -559,7 +562,10 @@ def test_one_shops_bad_day_is_its_own(dbt: Dbt, connection: psycopg.Connection) 
 
 def test_failures_are_sampled_but_counted_whole(dbt: Dbt, connection: psycopg.Connection) -> None:
     wrong = "update contract.fct_order_items set amount = amount + %s"
-    inserted = "insert into contract.fct_orders select 'second', 'x' || n, null, now(), '2010-12-01', 'odd', 'EUR', null, 0, false"
+    inserted = (
+        "insert into contract.fct_orders"
+        " select 'second', 'x' || n, null, now(), '2010-12-01', 'odd', 'EUR', null, 0, false"
+    )
     lines = dict(query(connection, "select shop, count(*) from contract.fct_order_items group by shop"))
     connection.execute(f"{inserted} from generate_series(1, 250) as n")
     connection.execute(wrong, [1])

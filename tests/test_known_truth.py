@@ -1,7 +1,7 @@
 """The real UCI Online Retail file, taken the whole way by the command, gives the figures that are known of it.
 
-Whole as CSV; in its thirteen monthly parts in any order, one twice under another name and one overwritten by a corrected
-one; and as UCI's workbook. Needs the real data.
+Whole as CSV; in its thirteen monthly parts in any order, one twice under another name and one overwritten by a
+corrected one; and as UCI's workbook. Needs the real data.
 """
 
 from __future__ import annotations
@@ -27,14 +27,24 @@ ORDERS = "select count(*) as orders from fct_orders"
 CUSTOMERS = "select count(*) as customers from dim_customer"
 KNOWN_SALES = (
     "select count(*) as lines, count(distinct order_id) as invoices, count(distinct customer_id) as customers,"
-    " count(distinct product_id) as products, sum(amount)::text as amount from fct_order_items where is_sale and customer_id is not null"
+    " count(distinct product_id) as products, sum(amount)::text as amount from fct_order_items"
+    " where is_sale and customer_id is not null"
 )
 TRUTH = {
     LINES: {"lines": 541_909, "net": "9747747.9340"},
     ORDERS: {"orders": 25_900},
     CUSTOMERS: {"customers": 4_372},
-    KNOWN_SALES: {"lines": 397_884, "invoices": 18_532, "customers": 4_338, "products": 3_665, "amount": "8911407.9040"},
-    "select sum(net_sales)::text as net, sum(lines) as lines from mart_daily_sales": {"net": "9747747.9340", "lines": 541_909},
+    KNOWN_SALES: {
+        "lines": 397_884,
+        "invoices": 18_532,
+        "customers": 4_338,
+        "products": 3_665,
+        "amount": "8911407.9040",
+    },
+    "select sum(net_sales)::text as net, sum(lines) as lines from mart_daily_sales": {
+        "net": "9747747.9340",
+        "lines": 541_909,
+    },
     "select as_of::text from shop_clock": {"as_of": "2011-12-09"},
 }
 
@@ -69,7 +79,9 @@ def home() -> Iterator[Home]:
 @pytest.fixture
 def rows(real_data_folder: Path) -> list[list[str]]:
     """The header and the lines of the real file."""
-    with gzip.open(real_data_folder / "online_retail" / "OnlineRetail.csv.gz", "rt", encoding="utf-8", newline="") as file:
+    with gzip.open(
+        real_data_folder / "online_retail" / "OnlineRetail.csv.gz", "rt", encoding="utf-8", newline=""
+    ) as file:
         return list(csv.reader(file))
 
 

@@ -87,7 +87,10 @@ def _checks(report: Report) -> list[dg.AssetCheckResult]:
     """A refused object is an error of that object alone: what is committed is whole, and what stands on it goes on."""
     rejected = report.totals["rejected"]
     refused = {error.uri or "": dg.MetadataValue.text(str(error)) for error in report.failed[:20]}
-    where = f"select reason, count(*), min(line), min(raw) from raw_{report.shop}.rejects where table_name = '{report.table}' group by 1"
+    where = (
+        f"select reason, count(*), min(line), min(raw) from raw_{report.shop}.rejects"
+        f" where table_name = '{report.table}' group by 1"
+    )
     return [
         dg.AssetCheckResult(
             check_name="every_object_taken",

@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 playwright = pytest.importorskip("playwright.sync_api")
-BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+BROWSER = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (.ci/run installs it)")
 
@@ -34,7 +36,9 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     subprocess.run([*command, "demo", "--lines", "3000"], check=True, env=environment, capture_output=True)
     log = home / "up.log"
     with log.open("w") as output:
-        up = subprocess.Popen([*command, "up", "--port", "43100"], stdout=output, stderr=subprocess.STDOUT, env=environment)
+        up = subprocess.Popen(
+            [*command, "up", "--port", "43100"], stdout=output, stderr=subprocess.STDOUT, env=environment
+        )
     try:
         deadline = time.monotonic() + _START_SECONDS
         while "All are up" not in log.read_text():
@@ -51,7 +55,13 @@ def browser() -> Iterator[object]:
     with playwright.sync_playwright() as player:
         engine = player.chromium.launch(
             executable_path=BROWSER,
-            args=["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+            ],
         )
         yield engine
         engine.close()
@@ -104,5 +114,3 @@ def test_docs_site_describes_a_table(addresses: dict[str, str], browser: object,
 
 def test_mlflow_answers(addresses: dict[str, str], browser: object, pictures: Path) -> None:
     _look(browser, addresses["MLflow"], ["Experiments"], pictures / "mlflow.png")
-
-
