@@ -147,13 +147,13 @@
     {%- set parts = [] -%}
     {%- for shop in shops_providing(spec.needs) -%}
         {%- set rows = "select '" ~ shop ~ "'::text as shop, " ~ columns ~ " from " ~ ref('stg_' ~ shop ~ '__' ~ entity) -%}
-        {%- set everything = "(select everything from pending where shop = '" ~ shop ~ "')" -%}
+        {%- set everything = "(select pending.everything from pending where pending.shop = '" ~ shop ~ "')" -%}
         {%- if not is_incremental() -%}
             {%- do parts.append(rows) -%}
         {%- else -%}
-            {%- do parts.append(rows ~ " where " ~ everything) -%}
+            {%- do parts.append(rows ~ " where " ~ everything ~ " = true") -%}
             {%- if spec.day -%}
-                {%- do parts.append(rows ~ " where not " ~ everything ~ " and " ~ pending_days(shop, spec.day)) -%}
+                {%- do parts.append(rows ~ " where " ~ everything ~ " = false and " ~ pending_days(shop, spec.day)) -%}
             {%- endif -%}
         {%- endif -%}
     {%- else -%}

@@ -180,7 +180,7 @@ $analyze$;
 -#}
 {% macro pending_days(shop, day) -%}
     {%- if is_incremental() -%}
-        {{ day }} = any(array(select unnest(days) from pending where shop = '{{ shop }}'))
+        {{ day }} = any(array(select unnest(pending.days) from pending where pending.shop = '{{ shop }}'))
     {%- else -%}
         true
     {%- endif -%}
@@ -201,7 +201,7 @@ $analyze$;
         {%- if day %}
         union all
         select found.*
-        from (select shop, unnest(days) as day from pending where not everything) as pending_day
+        from (select pending.shop, unnest(pending.days) as day from pending where not pending.everything) as pending_day
         inner join {{ relation }} as found on found.shop = pending_day.shop and found.{{ day }} = pending_day.day
         {%- endif %}
     )

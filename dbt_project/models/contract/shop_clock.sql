@@ -51,5 +51,5 @@ select
 from shops
 left join spans on spans.shop = shops.shop
 {%- if is_incremental() %}
-where shops.shop in (select shop from pending where everything)
+where shops.shop in (select pending.shop from pending where pending.everything)
 {%- endif %}
