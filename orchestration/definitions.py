@@ -36,7 +36,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     made = [*build_extract_assets(shops), *build_marts_assets(shops, project)]
     assets = [item for item in made if not isinstance(item, dg.AssetChecksDefinition)]
     keys = [key for item in assets for key in item.keys]
-    jobs = build_jobs(shops)
+    jobs = build_jobs()
     return dg.Definitions(
         assets=apply_freshness(assets, shops),
         asset_checks=[item for item in made if isinstance(item, dg.AssetChecksDefinition)],

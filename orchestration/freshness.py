@@ -1,9 +1,10 @@
 """The freshness table: how old an asset may become, and what happens when it is older.
 
 A `FreshnessPolicy` shows an asset's state in the UI. What is requested because of it is decided here, by `decide`: a
-level such as "stale" would ask for a run on every tick, so a run is requested on the edge, again after a cool-down while
-the asset stays stale, at most `max_requests` times, and then there is an alert instead. An asset that was never built is
-stale too, which `FreshnessPolicy` calls unknown. Ages are held against the wall clock, so only live shops have rules.
+level such as "stale" would ask for a run on every tick, so a run is requested on the edge, again after a cool-down
+while the asset stays stale, at most `max_requests` times, and then there is an alert instead. An asset that was never
+built is stale too, which `FreshnessPolicy` calls unknown. Ages are held against the wall clock, so only live shops
+have rules.
 """
 
 from __future__ import annotations
@@ -112,7 +113,9 @@ def request_or_wait(rule: Rule, memory: Memory, state: str, now: datetime) -> De
         return Decision(True, False, f"{state}; request {after.requests} of {rule.max_requests}", after)
     if not memory.alerted:
         alerted = replace(memory, alerted=True)
-        return Decision(False, True, f"{state}, and {memory.requests} requests did not help: somebody must look", alerted)
+        return Decision(
+            False, True, f"{state}, and {memory.requests} requests did not help: somebody must look", alerted
+        )
     return Decision(False, False, f"{state}; alerted, waiting for somebody", memory)
 
 

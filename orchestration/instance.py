@@ -48,7 +48,7 @@ def dagster_yaml(settings: Settings) -> dict[str, Any]:
         },
         "concurrency": {
             "runs": {"max_concurrent_runs": 4},
-            # One extract of a shop and one dbt run at a time; a run that waits for a slot starts its other steps meanwhile.
+            # One extract of a shop and one dbt run at a time; a run that waits starts its other steps meanwhile.
             "pools": {"default_limit": 1, "granularity": "op"},
         },
         "run_monitoring": {

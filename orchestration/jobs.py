@@ -1,6 +1,6 @@
-"""The jobs: `extract` brings raw tables up to their sources, `build` makes contract and marts, `ready` declares a shop ready.
+"""The jobs: `extract` brings raw tables up to date, `build` makes contract and marts, `ready` declares a shop ready.
 
-They are three, joined by the ledger and not by a run: a source that is away, or a test that fails, stops its own shop only.
+They are three, joined by the ledger and not by a run: a source that is away, or a test that fails, stops its own shop.
 """
 
 from typing import Any
@@ -8,21 +8,23 @@ from typing import Any
 import dagster as dg
 
 from assets.marts.assets import SHOP_READY
-from resources.shops import Shop
 
 EXTRACT, BUILD, READY = "extract", "build", "ready"
 
 
-def build_jobs(shops: dict[str, Shop]) -> list[Any]:
+def build_jobs() -> list[Any]:
     """All jobs."""
     built = dg.AssetSelection.groups("staging", "contract", "marts") - dg.AssetSelection.assets(SHOP_READY)
     return [
-        dg.define_asset_job(EXTRACT, dg.AssetSelection.groups("raw"), description="Take in what is new in the sources of the shops."),
-        dg.define_asset_job(BUILD, built, description="Make contract tables and marts for the shops that changed, and test them."),
+        dg.define_asset_job(
+            EXTRACT, dg.AssetSelection.groups("raw"), description="Take in what is new in the sources of the shops."
+        ),
+        dg.define_asset_job(
+            BUILD, built, description="Make contract tables and marts for the shops that changed, and test them."
+        ),
         dg.define_asset_job(
             READY,
             dg.AssetSelection.assets(SHOP_READY),
-            partitions_def=dg.StaticPartitionsDefinition(list(shops)),
             description="Check one shop's contract and marts and declare the shop ready for the domains behind it.",
         ),
     ]

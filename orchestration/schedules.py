@@ -20,7 +20,7 @@ def build_schedules(settings: Settings, shops: dict[str, Shop]) -> list[dg.Sched
         cron_schedule="0 5 * * *",
         execution_timezone="UTC",
         default_status=schedule_status(SWITCHES[settings.environment].daily_extract),
-        description="Take in what is new in every shop's source, each day at 05:00 UTC, in a run of its own for each shop.",
+        description="Take in what is new in every shop's source, each day at 05:00 UTC, in a run for each shop.",
     )
     def daily_extract(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         day = context.scheduled_execution_time.date().isoformat()

@@ -61,7 +61,7 @@ def _inbox_sensor(shops: dict[str, Shop], status: dg.DefaultSensorStatus) -> dg.
         job_name=EXTRACT,
         minimum_interval_seconds=5,
         default_status=status,
-        description="Requests the extraction of a shop when the objects of its source changed, once they are the same on two ticks.",
+        description="Requests the extraction of a shop whose objects changed, once they are the same on two ticks.",
     )
     def inbox(context: dg.SensorEvaluationContext, objects: ObjectsResource) -> dg.SensorResult:
         state = read_cursor(context.cursor, version=1)
@@ -83,7 +83,9 @@ def _inbox_sensor(shops: dict[str, Shop], status: dg.DefaultSensorStatus) -> dg.
                 reasons.append(f"{shop.name}: {len(listing)} objects, nothing new")
             elif now != before.get("seen"):
                 # A file that is still being copied looks different on the next tick.
-                reasons.append(f"{shop.name}: {len(listing)} objects changed, waiting until they are the same for one tick")
+                reasons.append(
+                    f"{shop.name}: {len(listing)} objects changed, waiting until they are the same for one tick"
+                )
             else:
                 before["requested"] = now
                 requests.append(
@@ -110,7 +112,7 @@ def _build_sensor(shops: dict[str, Shop], models: list[str], status: dg.DefaultS
         job_name=BUILD,
         minimum_interval_seconds=5,
         default_status=status,
-        description="Requests contract and marts when the ledger holds changes, or the code has changed, since they were made.",
+        description="Requests contract and marts when the ledger or the code changed since they were made.",
     )
     def build(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
         return evaluate_build(context, warehouse, shops, models, datetime.now(UTC))
@@ -123,7 +125,11 @@ BUILD_RULE = Rule(timedelta(0), timedelta(0), cool_down=timedelta(minutes=30), m
 
 
 def evaluate_build(
-    context: dg.SensorEvaluationContext, warehouse: WarehouseResource, shops: dict[str, Shop], models: list[str], now: datetime
+    context: dg.SensorEvaluationContext,
+    warehouse: WarehouseResource,
+    shops: dict[str, Shop],
+    models: list[str],
+    now: datetime,
 ) -> dg.SensorResult:
     """One tick of the build sensor at an instant."""
     waiting = []
@@ -133,7 +139,9 @@ def evaluate_build(
             if readiness.unbuilt(connection, shop, models) or readiness.untested(connection, shop):
                 waiting.append(f"{shop.name} at {readiness.data_version(connection, shop)}")
     if not waiting:
-        return dg.SensorResult(skip_reason="contract and marts hold all changes and are tested", cursor=write_cursor({}, version=1))
+        return dg.SensorResult(
+            skip_reason="contract and marts hold all changes and are tested", cursor=write_cursor({}, version=1)
+        )
     # Only the same state of the same shops is asked for again; another change is another matter.
     state = read_cursor(context.cursor, version=1).get(key := _short_hash(waiting), {})
     decision = request_or_wait(BUILD_RULE, Memory(**state), f"to build: {', '.join(waiting)}", now)
@@ -149,15 +157,13 @@ def evaluate_build(
     )
 
 
-def _readiness_sensor(
-    shops: dict[str, Shop], models: list[str], status: dg.DefaultSensorStatus
-) -> dg.SensorDefinition:
+def _readiness_sensor(shops: dict[str, Shop], models: list[str], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(
         name="readiness",
         job_name=READY,
         minimum_interval_seconds=10,
         default_status=status,
-        description="Requests contract/shop_ready for a shop whose data version changed and whose tables are built and tested.",
+        description="Requests contract/shop_ready for a shop whose data version changed, once its tables are tested.",
     )
     def readiness_sensor(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
         requests, reasons = [], []
@@ -169,7 +175,9 @@ def _readiness_sensor(
                 if not readiness.has_data(connection, shop):
                     reasons.append(f"{shop.name}: no data")
                 elif late or readiness.untested(connection, shop):
-                    reasons.append(f"{shop.name}: {len(late)} models to build" if late else f"{shop.name}: tests to run")
+                    reasons.append(
+                        f"{shop.name}: {len(late)} models to build" if late else f"{shop.name}: tests to run"
+                    )
                 elif version == ready_version(context.instance, shop.name):
                     reasons.append(f"{shop.name}: nothing changed since version {version}")
                 else:
@@ -204,8 +212,8 @@ def _freshness_sensor(
         minimum_interval_seconds=60,
         default_status=status,
         description=(
-            "Requests assets of live shops when they became stale, as the freshness table says, again after a cool-down "
-            "while they stay stale, and alerts when that does not help."
+            "Requests assets of live shops when they became stale, as the freshness table says, again after a "
+            "cool-down while they stay stale, and alerts when that does not help."
         ),
     )
     def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
@@ -238,7 +246,10 @@ def evaluate_freshness(
             context.log.error(f"{name}: {decision.reason}")
             alerts.append(dg.AssetObservation(key, metadata={"alert": decision.reason}, description="Freshness alert"))
     requests = []
-    for job, wanted in ((EXTRACT, [key for key in asked if key.path[0] == "raw"]), (BUILD, [key for key in asked if key.path[0] != "raw"])):
+    for job, wanted in (
+        (EXTRACT, [key for key in asked if key.path[0] == "raw"]),
+        (BUILD, [key for key in asked if key.path[0] != "raw"]),
+    ):
         if wanted:
             names = [key.to_user_string() for key in wanted]
             edge = _short_hash(f"{name} {after[name]}" for name in names)
@@ -251,7 +262,11 @@ def evaluate_freshness(
                     tags={"cause": "freshness", "stale": ", ".join(names)[:200]},
                 )
             )
-    fresh = "all fresh" if any(shop.live for shop in shops.values()) else "no shop is live, so no asset has a freshness rule"
+    fresh = (
+        "all fresh"
+        if any(shop.live for shop in shops.values())
+        else "no shop is live, so no asset has a freshness rule"
+    )
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else ("; ".join(reasons) or fresh),

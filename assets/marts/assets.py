@@ -33,7 +33,9 @@ class Translator(DagsterDbtTranslator):
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = manifest["nodes"].get(unique_id) or manifest["sources"][unique_id]
         if node["resource_type"] == "source":
-            return spec.replace_attributes(key=dg.AssetKey(["raw", node["source_name"], node["name"]]), group_name="raw")
+            return spec.replace_attributes(
+                key=dg.AssetKey(["raw", node["source_name"], node["name"]]), group_name="raw"
+            )
         return spec.replace_attributes(
             key=dg.AssetKey([node["schema"], node["name"]]),
             group_name=node["schema"],
@@ -50,10 +52,14 @@ class Translator(DagsterDbtTranslator):
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         # A model holds all shops: were its tests to block, one shop's bad day would stop the others.
         # `contract/shop_ready` blocks instead, shop by shop.
-        return None if spec is None else spec._replace(blocking=False)
+        if spec is None:
+            return None
+        return spec._replace(blocking=False, description=manifest["nodes"][unique_id]["description"])
 
 
-def build_marts_assets(shops: dict[str, Shop], manifest: dict[str, Any]) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
+def build_marts_assets(
+    shops: dict[str, Shop], manifest: dict[str, Any]
+) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
     """The dbt models of all shops and `contract/shop_ready` with its checks."""
     models = readiness.tracked_models(manifest)
     tests = error_tests(manifest)
@@ -72,7 +78,9 @@ def build_marts_assets(shops: dict[str, Shop], manifest: dict[str, Any]) -> list
     ) -> Iterator[Any]:
         client = warehouse.client()
         ensure_raw(client, shops)
-        with client.advisory_lock("dbt", waiting=lambda: context.log.info("another dbt run is at work; waiting for it")):
+        with client.advisory_lock(
+            "dbt", waiting=lambda: context.log.info("another dbt run is at work; waiting for it")
+        ):
             with client.connect() as connection:
                 behind = readiness.behind(connection, shops, models)
                 reshaped = readiness.reshaped(connection, manifest)
@@ -86,9 +94,11 @@ def build_marts_assets(shops: dict[str, Shop], manifest: dict[str, Any]) -> list
             with environment(client.dbt_environment()):
                 # One target folder for the home: dbt parses only what changed since the last call of the same home.
                 call = partial(dbt.cli, context=context, target_path=client.settings.dbt_target)
-                # `dbt build` would skip the models behind a failing test for every shop, not just for the one that fails.
+                # `dbt build` would skip the models behind a failing test for every shop, not for the one that fails.
                 whole = ["--full-refresh"] if reshaped else []
-                yield from call(["run", *whole, "--vars", variables]).stream().fetch_row_counts().fetch_column_metadata()
+                yield from (
+                    call(["run", *whole, "--vars", variables]).stream().fetch_row_counts().fetch_column_metadata()
+                )
                 testing = call(
                     ["test", "--exclude-resource-type", "unit_test", "--vars", variables], raise_on_error=False
                 )
@@ -117,10 +127,14 @@ def _raise_where_a_test_broke(invocation: Any) -> None:
 
 
 def _shop_ready(
-    shops: dict[str, Shop], models: list[str], tests: dict[str, str], tables: dict[str, str], upstream: list[dg.AssetKey]
+    shops: dict[str, Shop],
+    models: list[str],
+    tests: dict[str, str],
+    tables: dict[str, str],
+    upstream: list[dg.AssetKey],
 ) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
     partitions = dg.StaticPartitionsDefinition(list(shops))
-    # Without partitions on the check itself one shop's pass would clear another's failure. Dagster calls them a preview.
+    # Without partitions on the check itself one shop's pass would clear another's failure. They are a preview.
     warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning)
 
     @dg.asset(
@@ -131,9 +145,10 @@ def _shop_ready(
         owners=[OWNER],
         kinds={"postgres"},
         description=(
-            "One partition is one shop whose contract tables and marts are built from all of its committed extracts. Every "
-            "domain stands on this asset and looks at it alone: its data version changes exactly when the shop's extracts "
-            "or the code of the models behind them change, and its blocking check fails while the shop has stored failures."
+            "One partition is one shop whose contract tables and marts are built from all of its committed extracts. "
+            "Every domain stands on this asset and looks at it alone: its data version changes exactly when the shop's "
+            "extracts or the code of the models behind them change, and its blocking check fails while the shop has "
+            "stored failures."
         ),
     )
     def shop_ready(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
@@ -169,14 +184,19 @@ def _shop_ready(
         name="no_stored_failures",
         blocking=True,
         partitions_def=partitions,
-        description="Every dbt test that must not fail was run over what is built, and stored no failing row of this shop.",
+        description="Every dbt test that must not fail ran over what is built and stored no failing row of this shop.",
     )
     def no_stored_failures(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
         shop = shops[context.partition_key]
         with warehouse.client().connect() as connection:
             stale = readiness.untested(connection, shop)
             failures = readiness.stored_failures(connection, shop, tests)
-        metadata: dict[str, Any] = {"shop": shop.name, "tests": len(tests), "failing tests": len(failures), "expected": 0}
+        metadata: dict[str, Any] = {
+            "shop": shop.name,
+            "tests": len(tests),
+            "failing tests": len(failures),
+            "expected": 0,
+        }
         if stale:
             metadata["reason"] = "something was built since the tests were last run"
         if failures:
@@ -193,7 +213,7 @@ def _shop_ready(
         asset=SHOP_READY,
         name="is_recent",
         partitions_def=partitions,
-        description="A live shop had news within a day and two hours; the age of a shop that is not live is not judged.",
+        description="A live shop had news within a day and two hours; a shop that is not live is not judged.",
     )
     def is_recent(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> dg.AssetCheckResult:
         shop = shops[context.partition_key]

@@ -15,7 +15,7 @@ from typing import Any
 from resources.settings import get_settings
 from resources.shops import Shop
 
-_SHARED = ("macros", "models/contract", "models/marts")
+_SHARED = ("dbt_project.yml", "macros", "models/contract", "models/marts")
 _PARSED = ("dbt_project.yml", "profiles.yml", "macros", "models", "tests")
 
 
@@ -90,6 +90,8 @@ def read_manifest(shops: dict[str, Shop]) -> dict[str, Any]:
     target = folder / "target"
     stamp, manifest = target / "manifest.hash", target / "manifest.json"
     wanted = _hash_files(_PARSED, dbt_variables(shops))
+    if not (folder / "dbt_project.yml").is_file():
+        raise DbtProjectError(f"{folder} holds no dbt project. Set CARTOGRAPH_DBT_PROJECT, or restore dbt_project/.")
     target.mkdir(exist_ok=True)
     # Read under the lock too: another process may be about to parse the project for other shops.
     with (target / "manifest.lock").open("w") as lock:

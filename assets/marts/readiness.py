@@ -1,4 +1,4 @@
-"""Whether a shop's contract and marts are built and sound: what is still to build, stored failures, clock, data version."""
+"""Whether a shop's contract and marts are built and sound: what is to build, stored failures, clock, data version."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def unbuilt(connection: psycopg.Connection, shop: Shop, models: list[str]) -> li
 
 
 def has_data(connection: psycopg.Connection, shop: Shop) -> bool:
-    """Whether anything was extracted for a shop. One that has nothing is never ready: what stands on it has no use for it."""
+    """Whether anything was extracted for a shop. One that has nothing is never ready: nobody has a use for it."""
     row = connection.execute(
         "select exists (select from ledger.extracts where shop = %s and removed_at is null)", [shop.name]
     ).fetchone()
@@ -107,7 +107,9 @@ def stored_failures(connection: psycopg.Connection, shop: Shop, tests: dict[str,
 
     there = {
         name
-        for (name,) in connection.execute("select table_name from information_schema.tables where table_schema = 'test_failures'")
+        for (name,) in connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'test_failures'"
+        )
     }
     asked = [(test, table) for test, table in tests.items() if table in there]
     if not asked:
@@ -139,7 +141,9 @@ def describe(connection: psycopg.Connection, shop: Shop, tables: dict[str, str])
     """
     from psycopg import sql
 
-    clock = connection.execute("select as_of, first_day from contract.shop_clock where shop = %s", [shop.name]).fetchone()
+    clock = connection.execute(
+        "select as_of, first_day from contract.shop_clock where shop = %s", [shop.name]
+    ).fetchone()
     query = sql.SQL(" union all ").join(
         sql.SQL("select {}, count(*) from {} where shop = {}").format(
             sql.Literal(name), sql.Identifier(schema, name), sql.Literal(shop.name)
@@ -147,7 +151,7 @@ def describe(connection: psycopg.Connection, shop: Shop, tables: dict[str, str])
         for name, schema in tables.items()
     )
     as_of, first_day = clock or (None, None)
-    return Ready(as_of, first_day, {name: count for name, count in connection.execute(query)})
+    return Ready(as_of, first_day, dict(connection.execute(query).fetchall()))
 
 
 def age_of_news(connection: psycopg.Connection, shop: Shop, now: datetime) -> timedelta | None:

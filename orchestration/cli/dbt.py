@@ -18,7 +18,8 @@ def run_dbt(arguments: list[str]) -> int:
     shops = load_shops(settings.shops_file)
     warehouse = Warehouse(settings)
     ensure_raw(warehouse, shops)
-    command = dbt_command(*arguments, shops=shops) if arguments and not arguments[0].startswith("-") else [dbt_executable(), *arguments]
+    is_command = arguments and not arguments[0].startswith("-")
+    command = dbt_command(*arguments, shops=shops) if is_command else [dbt_executable(), *arguments]
     return subprocess.run(command, env=dbt_environment(warehouse)).returncode
 
 

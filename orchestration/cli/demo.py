@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.bar import Bar
 from rich.markup import escape
@@ -17,6 +18,7 @@ from resources.settings import PROJECT_ROOT, get_settings
 from resources.warehouse import Warehouse
 
 SHOP = "online_retail"
+_STYLE: dict[str, Any] = {"title_justify": "left", "box": None, "header_style": "bold", "padding": (0, 2, 0, 0)}
 
 
 def run_demo(lines: int, seed: int) -> int:
@@ -31,10 +33,9 @@ def run_demo(lines: int, seed: int) -> int:
     began = time.monotonic()
     file = settings.inbox / SHOP / "Online Retail.xlsx"
     file.parent.mkdir(parents=True, exist_ok=True)
-    out.print(
-        f"[bold]Simulate[/bold]\n  {write_xlsx(file, seed=seed, lines=lines):,} invoice lines over thirteen months: {shown(file)}",
-        soft_wrap=True,
-    )
+    written = write_xlsx(file, seed=seed, lines=lines)
+    out.print("[bold]Simulate[/bold]")
+    out.print(f"  {written:,} invoice lines over thirteen months: {shown(file)}", soft_wrap=True)
     outcome = materialize()
     print_summary(outcome, time.monotonic() - began)
     if outcome.is_sound:
@@ -58,15 +59,16 @@ def _show(is_default_home: bool) -> None:
             [SHOP],
         ).fetchall()
     top = float(max((sales for _, _, sales, _ in months), default=0)) or 1.0
-    table = RichTable(title=f"Net sales of {SHOP} by month", title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table = RichTable(title=f"Net sales of {SHOP} by month", **_STYLE)
     for name, justify in (("month", "left"), ("orders", "right"), ("net sales", "right"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for month, orders, sales, currency in months:
-        table.add_row(month, f"{orders:,}", f"{sales:,.0f} {currency}", Bar(top, 0, max(float(sales), 0.0), width=32, color="cyan"))
+        bar = Bar(top, 0, max(float(sales), 0.0), width=32, color="cyan")
+        table.add_row(month, f"{orders:,}", f"{sales:,.0f} {currency}", bar)
     out.print()
     out.print(table)
     out.print()
-    best = RichTable(title="Products in most orders", title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    best = RichTable(title="Products in most orders", **_STYLE)
     for name, justify in (("product", "left"), ("orders", "right"), ("units", "right"), ("sales", "right")):
         best.add_column(name, justify=justify)  # type: ignore[arg-type]
     for title, orders, units, sales in products:

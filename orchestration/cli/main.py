@@ -14,8 +14,8 @@ app = typer.Typer(
     name="cartograph",
     help=(
         "The data platform of an online shop: raw files become tested facts, dimensions and marts.\n\n"
-        "Begin with `cartograph demo`. For your own data: `cartograph upload SHOP FILE...`, then `cartograph materialize`, "
-        "then `cartograph sql \"select * from mart_daily_sales limit 5\"`, and `cartograph up` to look at it all."
+        "Begin with `cartograph demo`. For your own data: `cartograph upload SHOP FILE...`, `cartograph materialize`, "
+        'then `cartograph sql "select * from mart_daily_sales limit 5"`, and `cartograph up` to look at it all.'
     ),
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -36,7 +36,10 @@ class Format(StrEnum):
 def _home(
     home: Annotated[
         Path | None,
-        typer.Option(help="The folder that holds all data. Default: $CARTOGRAPH_HOME, else .cartograph in the project.", show_default=False),
+        typer.Option(
+            help="The folder that holds all data. Default: $CARTOGRAPH_HOME, else .cartograph in the project.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     # Settings are read once, and by every process that is started from here: so the option goes into the environment.
@@ -62,7 +65,9 @@ def demo(
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(help="The first port to try for the Dagster UI; the next free ones are taken.")] = 3000,
+    port: Annotated[
+        int, typer.Option(help="The first port to try for the Dagster UI; the next free ones are taken.")
+    ] = 3000,
 ) -> None:
     """Start the Dagster UI with its daemon, the MLflow UI and the dbt docs site; Ctrl-C stops them all.
 
@@ -93,7 +98,9 @@ def upload(
 def materialize(
     selection: Annotated[
         str | None,
-        typer.Argument(help='Assets, in Dagster\'s selection syntax, such as `group:marts` or `key:"raw/online_retail/*"`. Default: all.'),
+        typer.Argument(
+            help='Assets in Dagster\'s selection syntax: `group:marts`, `key:"raw/online_retail/*"`. Default: all.'
+        ),
     ] = None,
     shop: Annotated[str | None, typer.Option(help="Extract and declare ready this shop alone.")] = None,
 ) -> None:
@@ -101,7 +108,8 @@ def materialize(
 
     Runs in this process. The exit status is 0 only where every step succeeded and every check that must pass passed.
 
-    Examples: `cartograph materialize`, `cartograph materialize --shop online_retail`, `cartograph materialize "group:raw"`
+    Examples: `cartograph materialize`, `cartograph materialize --shop online_retail`,
+    `cartograph materialize "group:raw"`
     """
     from orchestration.cli.materialize import run_materialize
 
@@ -110,7 +118,9 @@ def materialize(
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False) -> None:
-    """Show each shop and asset: when it was made, its rows, its checks. Exit status 1 where a check that must pass fails.
+    """Show each shop and asset: when it was made, its rows, its checks.
+
+    Exit status 1 where a check that must pass fails.
 
     Examples: `cartograph status`, `cartograph status --json`
     """
@@ -122,8 +132,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON inst
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement that reads. `-` reads it from standard input.")],
-    lake: Annotated[bool, typer.Option("--lake", help="Read the raw lake with DuckDB instead, as SHOP.TABLE; needs no model.")] = False,
-    output: Annotated[Format, typer.Option("--format", help="table is for people; csv and json are exact and whole.")] = Format.TABLE,
+    lake: Annotated[
+        bool, typer.Option("--lake", help="Read the raw lake with DuckDB instead, as SHOP.TABLE; needs no model.")
+    ] = False,
+    output: Annotated[
+        Format, typer.Option("--format", help="table is for people; csv and json are exact and whole.")
+    ] = Format.TABLE,
 ) -> None:
     """Run a read-only query on the warehouse. Names without a schema are looked up in contract, then marts.
 
@@ -149,7 +163,9 @@ def schema(shop: Annotated[str, typer.Argument(help="A shop of config/shops.yaml
 @app.command()
 def docs(
     port: Annotated[int, typer.Option(help="The first port to try.")] = 8080,
-    build_only: Annotated[bool, typer.Option("--build-only", help="Build the site and print where it is, serve nothing.")] = False,
+    build_only: Annotated[
+        bool, typer.Option("--build-only", help="Build the site and print where it is, serve nothing.")
+    ] = False,
 ) -> None:
     """Build the dbt docs site, with the columns and lineage of every table, and serve it; Ctrl-C stops it.
 

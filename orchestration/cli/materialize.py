@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from orchestration.cli.session import CommandError, console, shop_named, shown
 from assets.extracts.raw import ensure_raw
+from orchestration.cli.session import CommandError, console, shop_named, shown
 from resources.settings import get_settings
 from resources.shops import Shop, load_shops
 
@@ -23,7 +28,9 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-_HOW_TO_SELECT = 'Try `group:marts` or `key:"contract/fct_orders"`; `+` before or after takes in what is upstream or downstream.'
+_HOW_TO_SELECT = (
+    'Try `group:marts` or `key:"contract/fct_orders"`; `+` before or after takes in what is upstream or downstream.'
+)
 
 
 @dataclass
@@ -67,8 +74,8 @@ def materialize(selection: str | None = None, shop_name: str | None = None) -> O
     Raises:
         CommandError: the selection names no asset.
     """
-    import dagster as dg
-
+    # Python's helper for shared memory complains when Ctrl-C ends this process.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     from orchestration.definitions import defs
     from orchestration.instance import open_instance
 
@@ -77,7 +84,7 @@ def materialize(selection: str | None = None, shop_name: str | None = None) -> O
     outcome = Outcome()
     with quiet_dagster(settings.home / "logs"), open_instance(settings) as instance:
         graph = defs.resolve_asset_graph()
-        selected = _select(selection, graph, shop_name)
+        selected = select(selection, graph, shop_name)
         raw = sorted(key for key in selected if key.path[0] == "raw")
         partitioned = sorted(key for key in selected if graph.get(key).partitions_def is not None)
         built = sorted(key for key in selected if key not in raw and key not in partitioned)
@@ -96,7 +103,12 @@ def materialize(selection: str | None = None, shop_name: str | None = None) -> O
     return outcome
 
 
-def _select(selection: str | None, graph: Any, shop_name: str | None) -> set[dg.AssetKey]:
+def select(selection: str | None, graph: Any, shop_name: str | None) -> set[dg.AssetKey]:
+    """The assets that a selection names, without the raw tables of other shops than the one that is asked for.
+
+    Raises:
+        CommandError: it names none.
+    """
     import dagster as dg
 
     try:
@@ -108,9 +120,7 @@ def _select(selection: str | None, graph: Any, shop_name: str | None) -> set[dg.
         keys = {key for key in keys if key.path[0] != "raw" or key.path[1] == shop_name}
     if not keys:
         groups = sorted({graph.get(key).group_name for key in graph.executable_asset_keys})
-        raise CommandError(
-            f"the selection {selection!r} names no asset; groups: {', '.join(groups)}. {_HOW_TO_SELECT}"
-        )
+        raise CommandError(f"the selection {selection!r} names no asset; groups: {', '.join(groups)}. {_HOW_TO_SELECT}")
     return keys
 
 
@@ -141,40 +151,76 @@ def _state(instance: dg.DagsterInstance, shop: Shop, shops: dict[str, Shop]) -> 
             return "no data"
         late = readiness.unbuilt(connection, shop, readiness.tracked_models(manifest))
         if late:
-            return f"{len(late)} models do not hold all of its changes: {', '.join(late[:3])}{', ...' if len(late) > 3 else ''}"
+            return f"{len(late)} models do not hold all of its changes: {_first_three(late)}"
         if readiness.data_version(connection, shop) != ready_version(instance, shop.name):
             return "to declare"
         failures = readiness.stored_failures(connection, shop, error_tests(manifest))
     if not failures:
         return "ready"
-    return f"{len(failures)} tests fail as before: {', '.join(sorted(failures)[:3])}{', ...' if len(failures) > 3 else ''}"
+    return f"{len(failures)} tests fail as before: {_first_three(sorted(failures))}"
+
+
+def _first_three(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 @contextlib.contextmanager
 def quiet_dagster(folder: Any) -> Iterator[None]:
-    """Send what Dagster and dbt print to a log file: the console shows progress in its own words."""
+    """Send what Dagster, dbt and their helpers print to a log file: the console shows progress in its own words.
+
+    The descriptors are redirected too, which child processes have, and the console gets one of its own: Dagster takes
+    descriptor 1 for the logs of a step.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    console()
-    with (folder / "materialize.log").open("a", buffering=1) as log:
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            yield
+    out = console()
+    screen_before = out.file
+    sys.stdout.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    with (
+        (folder / "materialize.log").open("a", buffering=1) as log,
+        os.fdopen(os.dup(1), "w", buffering=1, encoding=getattr(sys.stdout, "encoding", None)) as screen,
+    ):
+        try:
+            out.file = screen
+            for number in (1, 2):
+                os.dup2(log.fileno(), number)
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                yield
+        finally:
+            out.file = screen_before
+            for number, descriptor in zip((1, 2), kept, strict=True):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
 
 
-def _run(title: str, defs: dg.Definitions, instance: dg.DagsterInstance, keys: list[Any], partition: str | None, outcome: Outcome) -> None:
-    import dagster as dg
-
+def _run(
+    title: str,
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    keys: list[Any],
+    partition: str | None,
+    outcome: Outcome,
+) -> None:
     run_id = str(uuid.uuid4())
     job = defs.resolve_implicit_global_asset_job_def()
     began = time.monotonic()
-    with Progress(title, instance, run_id):
-        result = job.execute_in_process(
-            instance=instance, asset_selection=keys, partition_key=partition, run_id=run_id, raise_on_error=False
+    # In a thread of its own, because Dagster takes Ctrl-C for itself in the main one and may then hang in a lock.
+    with Progress(title, instance, run_id) as progress, ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            job.execute_in_process,
+            instance=instance,
+            asset_selection=keys,
+            partition_key=partition,
+            run_id=run_id,
+            raise_on_error=False,
         )
+        try:
+            result = running.result()
+        except KeyboardInterrupt:
+            progress.stop()
+            _leave(instance, run_id, running)
     outcome.seconds[title] = time.monotonic() - began
     for event in result.all_events:
-        # Dagster ends the run in good order and swallows the Ctrl-C; nothing more is to be begun.
-        if event.is_failure and _was_interrupted(event):
-            raise KeyboardInterrupt
         if event.is_step_failure:
             outcome.failures.append(_failure(event))
         elif event.event_type_value == "ASSET_MATERIALIZATION":
@@ -188,14 +234,48 @@ def _run(title: str, defs: dg.Definitions, instance: dg.DagsterInstance, keys: l
     outcome.failures = [text for text in outcome.failures if not any(name in text.splitlines()[0] for name in failed)]
 
 
-def _was_interrupted(event: Any) -> bool:
-    data = event.step_failure_data if event.is_step_failure else event.event_specific_data
-    error = getattr(data, "error", None)
-    while error is not None:
-        if error.cls_name in ("DagsterExecutionInterruptedError", "KeyboardInterrupt"):
-            return True
-        error = error.cause
-    return False
+def _leave(instance: dg.DagsterInstance, run_id: str, running: Future[Any]) -> NoReturn:
+    """End this process after Ctrl-C, and the tools that it started; the next call goes on from what is committed."""
+    try:
+        console().print("Stopping ...")
+        stop_descendants(seconds=5)
+        wait([running], timeout=3)
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_canceled(run, message="Stopped by Ctrl-C.")
+        console().print("Stopped. What was committed stays; the same command goes on from there.")
+    finally:
+        # Whatever is still at work is cut off: every step commits whole or not at all.
+        os._exit(130)
+
+
+def stop_descendants(seconds: float) -> None:
+    """Interrupt all processes that this one has started, and kill those that are still there after some seconds."""
+    deadline = time.monotonic() + seconds
+    for number in (signal.SIGINT, signal.SIGKILL):
+        found = _descendants()
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, number)
+        while number == signal.SIGINT and time.monotonic() < deadline and _descendants() & found:
+            time.sleep(0.1)
+
+
+def _descendants() -> set[int]:
+    listing = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True).stdout
+    children: dict[int, list[int]] = {}
+    for line in listing.splitlines():
+        pid, parent, state, command = line.split(maxsplit=3)
+        # Python's own helper ends with this process.
+        if not state.startswith("Z") and not command.startswith("ps ") and "resource_tracker" not in command:
+            children.setdefault(int(parent), []).append(int(pid))
+    found: set[int] = set()
+    ahead = [os.getpid()]
+    while ahead:
+        below = children.get(ahead.pop(), [])
+        found.update(below)
+        ahead += below
+    return found
 
 
 def _failure(event: Any) -> str:
@@ -246,6 +326,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Say what is left to say, and no more."""
         self.done.set()
         self.thread.join(timeout=10)
         if self.status:
@@ -307,7 +391,8 @@ def print_summary(outcome: Outcome, seconds: float) -> None:
             )
         out.print(table)
     for check in outcome.failed_checks:
-        out.print(f"[red]{check.severity.value.lower()}[/red] {check.asset_key.to_user_string()}: {check.check_name}", soft_wrap=True)
+        where = f"{check.asset_key.to_user_string()}: {check.check_name}"
+        out.print(f"[red]{check.severity.value.lower()}[/red] {where}", soft_wrap=True)
         for key, value in check.metadata.items():
             if key not in ("shop", "expected") and str(value.value):
                 _print_detail(key, str(value.value))
@@ -320,7 +405,8 @@ def print_summary(outcome: Outcome, seconds: float) -> None:
         out.print("Nothing was new: everything is up to date.")
     spent = ", ".join(f"{title.lower()} {took:.1f} s" for title, took in outcome.seconds.items())
     verdict = "[green]All is well[/green]" if outcome.is_sound else "[red]Not all is well[/red]"
-    out.print(f"{verdict}: {len(outcome.made)} assets made, {len(outcome.checks)} checks, {seconds:.1f} s ({spent}).", soft_wrap=True)
+    counts = f"{len(outcome.made)} assets made, {len(outcome.checks)} checks"
+    out.print(f"{verdict}: {counts}, {seconds:.1f} s ({spent}).", soft_wrap=True)
     if not outcome.is_sound:
         out.print(f"The log of every step: {shown(get_settings().home / 'logs' / 'materialize.log')}", soft_wrap=True)
 
@@ -331,7 +417,8 @@ def _print_detail(name: str, text: str) -> None:
     if len(lines) < 2 or not all(line.startswith("|") for line in lines):
         console().print(f"    {name}: {text.strip('`')}", soft_wrap=True, markup=False)
         return
-    head, *rows = ([cell.strip().strip("`").replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines)
+    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+    head, *rows = ([cell.strip().strip("`").replace("\\|", "|") for cell in line] for line in cells)
     console().print(f"    {name}:")
     for row in rows:
         more = "; ".join(f"{title}: {cell}" for title, cell in zip(head[1:], row[1:], strict=False))

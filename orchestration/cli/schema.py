@@ -7,10 +7,9 @@ from typing import Any, BinaryIO, cast
 from rich.table import Table as RichTable
 
 from assets.extracts.convert import convert
-from assets.extracts.declared import Column, declared_table, sources_file
+from assets.extracts.declared import Column, declared_table, fold, sources_file
 from assets.extracts.errors import ExtractError
 from assets.extracts.formats import read_object
-from assets.extracts.rows import fold
 from orchestration.cli.session import console, shop_named, shown
 from resources.objects import object_store, table_of
 from resources.settings import get_settings
@@ -30,7 +29,8 @@ def run_schema(shop_name: str) -> int:
     for table_name, table in shop.tables.items():
         declared = declared_table(shop.name, table_name)
         objects = [item for item in listing if table_of(shop, item.name) == table_name]
-        out.print(f"[bold]{shop.name}.{table_name}[/bold]: {len(objects)} objects in {shown_location(store.location)}", soft_wrap=True)
+        where = shown_location(store.location)
+        out.print(f"[bold]{shop.name}.{table_name}[/bold]: {len(objects)} objects in {where}", soft_wrap=True)
         found: dict[str, dict[str, Any]] = {}
         for item in objects:
             try:
@@ -50,7 +50,7 @@ def run_schema(shop_name: str) -> int:
                     entry["example"] = entry["example"] or _example(chunk.columns[header])
         grid = RichTable(box=None, header_style="bold", padding=(0, 2, 0, 0))
         for title in ("declared", "type", "in the files", "looks like", "example", ""):
-            grid.add_column(title, overflow="fold")
+            grid.add_column(title, overflow="fold", no_wrap=title in ("declared", ""))
         for column in declared.columns:
             match = next((found.pop(fold(name)) for name in (column.name, *column.names) if fold(name) in found), None)
             note = ""
@@ -62,7 +62,8 @@ def run_schema(shop_name: str) -> int:
             flags = " not null" if column.not_null else " optional" if column.optional else ""
             grid.add_row(column.name, column.data_type + flags, *seen, note)
         for entry in found.values():
-            grid.add_row("", "", entry["header"], ", ".join(sorted(entry["types"])), entry["example"], "[yellow]new: will be added[/yellow]")
+            types = ", ".join(sorted(entry["types"]))
+            grid.add_row("", "", entry["header"], types, entry["example"], "[yellow]new[/yellow]")
         out.print(grid)
     out.print(f"Declared in {shown(sources_file(shop.name))}; types are guessed from the first rows of each file.")
     return 0 if sound else 1

@@ -52,7 +52,8 @@ def shop_named(name: str, settings: Settings | None = None) -> Shop:
     if name not in shops:
         near = difflib.get_close_matches(name, shops, n=1)
         raise CommandError(
-            f"no shop is named {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(shops)}.")
+            f"no shop is named {name!r}"
+            + (f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(shops)}.")
         )
     return shops[name]
 

@@ -47,10 +47,11 @@ def _warehouse_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
     text = query.encode()
     try:
         # Looked at before it is run: one statement (the protocol takes no second one) that gives rows.
-        for ask in (lambda: connection.pgconn.prepare(b"", text), lambda: connection.pgconn.describe_prepared(b"")):
-            answer = ask()
-            if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
-                raise psycopg.errors.error_from_result(answer)
+        answer = connection.pgconn.prepare(b"", text)
+        if answer.status == psycopg.pq.ExecStatus.COMMAND_OK:
+            answer = connection.pgconn.describe_prepared(b"")
+        if answer.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(answer)
         names = [(answer.fname(number) or b"").decode() for number in range(answer.nfields)]
         if not names:
             raise CommandError("the statement gives no rows; this command runs queries.")
@@ -81,7 +82,7 @@ def _reading(warehouse: Warehouse) -> psycopg.Connection:
     On the embedded warehouse that user logs in for itself, so that no function can give it back what a superuser may. A
     superuser of another server steps down instead, which a query that means harm could undo.
     """
-    who = {}
+    who: dict[str, Any] = {}
     if warehouse.is_embedded:
         with warehouse.connect() as connection:
             if connection.execute("select 1 from pg_roles where rolname = %s", [_READER]).fetchone() is None:
@@ -106,8 +107,14 @@ def _sql_error(error: Any) -> str:
     hint = error.diag.message_hint
     missing = error.sqlstate in ("42P01", "3F000")
     if missing:
-        hint = (hint + " " if hint else "") + "Tables appear when they are made: run `cartograph materialize`; `--lake` reads raw data before."
-    return message + (f" (character {error.diag.statement_position})" if error.diag.statement_position else "") + (f". {hint}" if hint else ".")
+        hint = (
+            hint + " " if hint else ""
+        ) + "Tables appear when they are made: run `cartograph materialize`; `--lake` reads raw data before."
+    return (
+        message
+        + (f" (character {error.diag.statement_position})" if error.diag.statement_position else "")
+        + (f". {hint}" if hint else ".")
+    )
 
 
 def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
@@ -128,7 +135,7 @@ def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
                 # Only what the ledger holds: a file that no transaction committed is not there.
                 files = [lake.path(item.lake_name) for item in active_extracts(connection, shop.name, table)]
                 if files:
-                    relation = database.read_parquet(files, union_by_name=True)  # type: ignore[arg-type]
+                    relation = database.read_parquet(files, union_by_name=True)
                     relation.create_view("incoming", replace=True)
                     database.execute(f'create view "{shop.name}"."{table}" as {relation.sql_query()}')
     database.execute(f"set search_path = '{','.join(schemas)}'")
@@ -138,9 +145,13 @@ def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
             raise CommandError("give one SELECT statement: the lake is read only.")
         result = database.execute(statements[0])
     except duckdb.Error as error:
-        tables = database.execute("select schema_name || '.' || view_name from duckdb_views() where not internal and not temporary").fetchall()
+        tables = database.execute(
+            "select schema_name || '.' || view_name from duckdb_views() where not internal and not temporary"
+        ).fetchall()
         there = ", ".join(name for (name,) in tables if "." in name and not name.startswith("main."))
-        raise CommandError(f"{str(error).strip()}\nIn the lake: {there or 'nothing yet; run `cartograph materialize group:raw`'}.") from error
+        raise CommandError(
+            f"{str(error).strip()}\nIn the lake: {there or 'nothing yet; run `cartograph materialize group:raw`'}."
+        ) from error
     columns = [column[0] for column in result.description or []]
 
     def rows() -> Iterator[Sequence[Any]]:
@@ -152,7 +163,7 @@ def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
 
 def _print_table(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:
     out = console()
-    shown = []
+    shown: list[Sequence[Any]] = []
     more = 0
     for row in rows:
         if len(shown) < _TABLE_ROWS:
@@ -201,7 +212,11 @@ def _cell(value: Any) -> str:
         return f"{value:,}" if abs(value) >= 10_000 else str(value)
     if isinstance(value, Decimal):
         text = f"{value:,f}"
-        return text.rstrip("0").rstrip(".") if "." in text and len(text.split(".")[1]) > 2 and value == round(value, 2) else text
+        return (
+            text.rstrip("0").rstrip(".")
+            if "." in text and len(text.split(".")[1]) > 2 and value == round(value, 2)
+            else text
+        )
     return escape(str(value))
 
 
@@ -229,7 +244,9 @@ def _print_csv(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:
 def _print_json(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise CommandError(f"two columns are named {twice[0]!r}, which JSON cannot tell apart: name one of them with `as`.")
+        raise CommandError(
+            f"two columns are named {twice[0]!r}, which JSON cannot tell apart: name one of them with `as`."
+        )
     # One array, written as it comes: memory stays bounded.
     sys.stdout.write("[")
     for number, row in enumerate(rows):

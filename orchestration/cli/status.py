@@ -55,7 +55,11 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
         records = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(keys)}
         storage = instance.event_log_storage
         for key in keys:
-            names = list(shops) if graph.get(key).partitions_def is not None else [key.path[1] if key.path[0] == "raw" else ALL_SHOPS]
+            names = (
+                list(shops)
+                if graph.get(key).partitions_def is not None
+                else [key.path[1] if key.path[0] == "raw" else ALL_SHOPS]
+            )
             for name in names:
                 partition = name if graph.get(key).partitions_def is not None else None
                 checks = graph.get_check_keys_for_assets({key})
@@ -74,7 +78,11 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
             for table in shop.tables:
                 held = totals(active_extracts(connection, name, table))
                 objects = [item for item in listing if table_of(shop, item.name) == table]
-                tables[table] = {**held, "objects": len(objects), "state": "loaded" if held["rows"] else ("to load" if objects else "missing")}
+                tables[table] = {
+                    **held,
+                    "objects": len(objects),
+                    "state": "loaded" if held["rows"] else ("to load" if objects else "missing"),
+                }
             late = readiness.unbuilt(connection, shop, models)
             has_data = any(held["rows"] for held in tables.values())
             failures = readiness.stored_failures(connection, shop, tests)
@@ -97,7 +105,7 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
 def _latest(storage: Any, check: Any, partition: str | None) -> Any:
     """The latest evaluation of a check, for one partition where there are any; None if it never was evaluated.
 
-    A run that planned a check and then had nothing to do leaves a later execution without an evaluation: it says nothing.
+    A run that planned a check and then had nothing to do leaves a later execution without an evaluation.
     """
     cursor = None
     while history := storage.get_asset_check_execution_history(check, limit=_HISTORY, cursor=cursor):
@@ -109,7 +117,9 @@ def _latest(storage: Any, check: Any, partition: str | None) -> Any:
     return None
 
 
-def _asset(key: Any, shop: str, partition: str | None, made: Any, evaluations: dict[Any, Any], now: datetime) -> dict[str, Any]:
+def _asset(
+    key: Any, shop: str, partition: str | None, made: Any, evaluations: dict[Any, Any], now: datetime
+) -> dict[str, Any]:
     """The status of one asset, or of one partition of it, from its last materialization and check executions."""
     import dagster as dg
 
@@ -149,8 +159,16 @@ def _print(settings: Settings, state: dict[str, Any]) -> None:
     for name, shop in state["shops"].items():
         color = {"ready": "green", "not ready": "red"}.get(shop["state"], "yellow")
         more = [f"as of {shop['as_of']}"] if shop["as_of"] else []
-        more += [f"{shop['models_to_build']} models to build: run `cartograph materialize`"] if shop["state"] == "not ready" and shop["models_to_build"] else []
-        more += [f"{len(shop['failing_tests'])} failing tests: {', '.join(shop['failing_tests'])}"] if shop["failing_tests"] else []
+        more += (
+            [f"{shop['models_to_build']} models to build: run `cartograph materialize`"]
+            if shop["state"] == "not ready" and shop["models_to_build"]
+            else []
+        )
+        more += (
+            [f"{len(shop['failing_tests'])} failing tests: {', '.join(shop['failing_tests'])}"]
+            if shop["failing_tests"]
+            else []
+        )
         missing = [table for table, held in shop["tables"].items() if held["state"] == "missing"]
         more += [f"nothing in the source for {', '.join(missing)}: `cartograph upload {name} FILE`"] if missing else []
         waiting = [table for table, held in shop["tables"].items() if held["state"] == "to load"]
@@ -162,11 +180,18 @@ def _print(settings: Settings, state: dict[str, Any]) -> None:
     for item in state["assets"]:
         checks = item["checks"]
         parts = [f"[green]{checks['passed']} passed[/green]"] if checks["passed"] else []
-        parts += [f"[red]{checks['failed']} failed: {', '.join(item['failed_checks'])}[/red]"] if checks["failed"] else []
+        parts += (
+            [f"[red]{checks['failed']} failed: {', '.join(item['failed_checks'])}[/red]"] if checks["failed"] else []
+        )
         parts += [f"[yellow]{checks['warned']} warned[/yellow]"] if checks["warned"] else []
         parts += [f"[dim]{checks['never run']} never run[/dim]"] if checks["never run"] else []
         rows = "" if item["rows"] is None else f"{item['rows']:,}"
-        table.add_row(item["asset"] + (f" \\[{item['partition']}]" if item["partition"] else ""), age_text(item["age_seconds"]), rows, ", ".join(parts))
+        table.add_row(
+            item["asset"] + (f" \\[{item['partition']}]" if item["partition"] else ""),
+            age_text(item["age_seconds"]),
+            rows,
+            ", ".join(parts),
+        )
     out.print(table)
 
 

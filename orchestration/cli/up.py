@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestration.cli.docs import build_site, docs_server
+from orchestration.cli.materialize import stop_descendants
 from orchestration.cli.session import CommandError, console, shown
 from orchestration.instance import prepare_instance
 from resources.settings import PROJECT_ROOT, Settings, get_settings
@@ -45,41 +46,60 @@ def run_up(port: int) -> int:
     ports = free_ports(port, 3)
     services: list[Service] = []
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # The services are in sessions of their own: a terminal that is closed does not reach them.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopping.set())
     try:
         out.print(f"Home {shown(settings.home)}; starting ...")
         services.append(_dagster(settings, ports[0]))
         services.append(_mlflow(settings, mlflow_store, ports[1]))
-        site = build_site(settings)
-        server = docs_server(site, ports[2])
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        out.print(f"  dbt docs   http://127.0.0.1:{server.server_port}")
-        return _watch(services, stopping)
+        docs = threading.Event()
+        threading.Thread(target=_docs, args=(settings, ports[2], docs, stopping), daemon=True).start()
+        return _watch(services, docs, stopping)
     finally:
         out.print("Stopping ...")
         stop(services)
+        stop_descendants(seconds=5)
         out.print("Stopped.")
 
 
-def _watch(services: list[Service], stopping: threading.Event) -> int:
+def _docs(settings: Settings, port: int, done: threading.Event, stopping: threading.Event) -> None:
+    """Build the docs site and serve it; that it cannot be built is said, and stops nothing else."""
+    try:
+        server = docs_server(build_site(settings), port)
+    except Exception as error:
+        if not stopping.is_set():
+            console().print(f"  dbt docs   cannot be had: {error}", markup=False, soft_wrap=True)
+            done.set()
+        return
+    console().print(f"  dbt docs   http://127.0.0.1:{server.server_port}")
+    done.set()
+    server.serve_forever()
+
+
+def _watch(services: list[Service], docs: threading.Event, stopping: threading.Event) -> int:
     out = console()
     deadline = time.monotonic() + _READY_SECONDS
+    is_said = False
     while not stopping.wait(0.5):
         for service in services:
             if service.process.poll() is not None:
                 tail = "\n".join(service.log.read_text(errors="replace").splitlines()[-15:])
-                out.print(f"[red]{service.name} ended with status {service.process.returncode}[/red]; its log: {service.log}")
+                out.print(
+                    f"[red]{service.name} ended with status {service.process.returncode}[/red]; its log: {service.log}"
+                )
                 out.print(tail, markup=False)
                 return 1
             if not service.is_announced and answers(service.url):
                 service.is_announced = True
                 out.print(f"  {service.name:<10} {service.url}")
-                if all(item.is_announced for item in services):
-                    out.print("All are up. Ctrl-C stops them.")
+        if not is_said and docs.is_set() and all(item.is_announced for item in services):
+            is_said = True
+            out.print("All are up. Ctrl-C stops them.")
         if time.monotonic() > deadline and not all(item.is_announced for item in services):
             late = [item for item in services if not item.is_announced]
-            out.print(f"[red]{', '.join(item.name for item in late)} did not answer in {_READY_SECONDS} s[/red]; log: {late[0].log}")
+            names = ", ".join(service.name for service in late)
+            out.print(f"[red]{names} did not answer in {_READY_SECONDS} s[/red]; log: {late[0].log}")
             return 1
     return 0
 
@@ -94,8 +114,19 @@ def _mlflow(settings: Settings, store: str, port: int) -> Service:
     # Without the first, MLflow deadlocks when there is no network; without the second it leaves a process behind.
     environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     artifacts = settings.lake_location if "://" in settings.lake_location else Path(settings.lake_location).as_uri()
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store, "--artifacts-destination", f"{artifacts}/mlflow"]
-    return _start(settings, "MLflow", port, [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], environment)
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store,
+        "--artifacts-destination",
+        f"{artifacts}/mlflow",
+    ]
+    return _start(
+        settings, "MLflow", port, [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], environment
+    )
 
 
 def _beside(tool: str) -> str:

@@ -23,7 +23,8 @@ def run_upload(shop_name: str, files: list[Path]) -> int:
     shop = shop_named(shop_name)
     if shop.source.location is not None:
         raise CommandError(
-            f"{shop.name} reads from {shop.source.location}, not from an inbox: put the files there, or remove `location` in config/shops.yaml."
+            f"{shop.name} reads from {shop.source.location}, not from an inbox: "
+            "put the files there, or remove `location` in config/shops.yaml."
         )
     refused = []
     tables = {}
@@ -37,7 +38,9 @@ def run_upload(shop_name: str, files: list[Path]) -> int:
     claim_home(settings, REAL)
     for file in files:
         place = put(settings, shop, file)
-        console().print(f"{file.name} -> {shown(place)} ({file.stat().st_size / 1e6:,.1f} MB, table {tables[file]})", soft_wrap=True)
+        console().print(
+            f"{file.name} -> {shown(place)} ({file.stat().st_size / 1e6:,.1f} MB, table {tables[file]})", soft_wrap=True
+        )
     console().print(f"Next: cartograph materialize --shop {shop.name}")
     return 0
 
@@ -56,7 +59,9 @@ def looks_like(shop: Shop, file: Path) -> str:
     candidates = [name for name, table in shop.tables.items() if matches(table, file.name)]
     if not candidates:
         patterns = "; ".join(f"{name}: {', '.join(table.objects)}" for name, table in shop.tables.items())
-        raise CommandError(f"{file}: no table of {shop.name} takes a file of this name. Rename it to match one of: {patterns}.")
+        raise CommandError(
+            f"{file}: no table of {shop.name} takes a file of this name. Rename it to match one of: {patterns}."
+        )
     table_name = candidates[0]
     try:
         with file.open("rb") as stream:

@@ -1,0 +1,50 @@
+"""Running the `cartograph` command, and other programs, as a person does: in a process, with a home of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from resources.settings import PROJECT_ROOT, Settings
+
+BIN = Path(sys.executable).parent
+COMMAND = str(BIN / "cartograph")
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """This process's environment without any setting of Cartograph or Dagster, on a screen of 80 columns."""
+    names = {str(field.validation_alias) for field in Settings.model_fields.values()} | {"DAGSTER_HOME"}
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    return {**kept, "COLUMNS": "80", **more}
+
+
+def cartograph(
+    home: Path | str, *arguments: str | Path, cwd: Path = PROJECT_ROOT, text: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command on a home to its end."""
+    return subprocess.run(
+        [COMMAND, "--home", str(home), *map(str, arguments)],
+        input=text,
+        stdin=None if text is not None else subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=clean_environment(**environment),
+        timeout=240,
+    )
+
+
+def start(home: Path | str, *arguments: str, cwd: Path = PROJECT_ROOT) -> subprocess.Popen[str]:
+    """Start the command in a session of its own, as a shell starts a job: Ctrl-C is a SIGINT to its group."""
+    return subprocess.Popen(
+        [COMMAND, "--home", str(home), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=cwd,
+        env=clean_environment(),
+        start_new_session=True,
+    )
