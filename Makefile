@@ -43,7 +43,7 @@ lint: $(STAMP) ## ruff, mypy, import rules, definitions, dbt parse
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -c 'from assets.marts.project import manifest_path; from resources.settings import get_settings as g; from resources.shops import load_shops; print("dbt parse:", manifest_path(load_shops(g().shops_file)))'
+	@$(BIN)/python -c 'from assets.marts.project import read_manifest; from resources.settings import get_settings; from resources.shops import load_shops; print("dbt parse:", len(read_manifest(load_shops(get_settings().shops_file))["nodes"]), "nodes")'
 	@CARTOGRAPH_ENV=test $(BIN)/dagster definitions validate --workspace workspace.yaml
 
 bench: $(STAMP) ## Measure what docs/benchmarks.md reports
