@@ -50,7 +50,7 @@ def run_schema(shop_name: str) -> int:
                     entry["example"] = entry["example"] or _example(chunk.columns[header])
         grid = RichTable(box=None, header_style="bold", padding=(0, 2, 0, 0))
         for title in ("declared", "type", "in the files", "looks like", "example", ""):
-            grid.add_column(title, overflow="fold", no_wrap=title in ("declared", ""))
+            grid.add_column(title, overflow="fold", no_wrap=title in ("declared", "type", ""))
         for column in declared.columns:
             match = next((found.pop(fold(name)) for name in (column.name, *column.names) if fold(name) in found), None)
             note = ""

