@@ -466,17 +466,17 @@ def ordinary() -> dict[str, Any]:
 
 
 def test_ordinary_user_and_root(base: Path, ordinary: dict[str, Any]) -> None:
-    ensure(base / "root")
+    ensure(base / "roots")
     own = base / "own"
     own.mkdir()
     os.chown(own, ordinary["user"], ordinary["group"])
-    with user(own, **ordinary) as process, user(base / "root", **ordinary) as refused:
+    with user(own, **ordinary) as process, user(base / "roots", **ordinary) as refused:
         assert line(process) == str(own / "postgres" / "socket")
         assert (own / "postgres" / "socket").stat().st_uid == ordinary["user"]
-        assert f"{base}/root/postgres belongs to user 0" in line(refused)
+        assert f"{base}/roots/postgres belongs to user 0" in line(refused)
         assert ask(ensure(own), "select 1") == 1  # root shares the user's server
         stranger: dict[str, Any] = {key: ordinary[key] for key in ("user", "group", "extra_groups")}
-        assert subprocess.run(["ls", base / "root" / "postgres" / "socket"], check=False, **stranger).returncode != 0
+        assert subprocess.run(["ls", base / "roots" / "postgres" / "socket"], check=False, **stranger).returncode != 0
     release(own)
     gone(own)
     ensure(own)  # now root starts it, as its owner
