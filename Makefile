@@ -36,7 +36,7 @@ up: $(STAMP) ## Open the demo: the Dagster UI, the docs site, MLflow (CARTOGRAPH
 	@$(BIN)/cartograph up
 
 test: $(STAMP) lint ## Run the checks and all tests
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadscope $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff, mypy, import rules, definitions, dbt parse
 	@$(BIN)/ruff check .

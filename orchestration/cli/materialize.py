@@ -401,7 +401,9 @@ def print_summary(outcome: Outcome, seconds: float) -> None:
     for failure in outcome.failures:
         out.print("[red]failed[/red]", end=" ")
         out.print(failure, soft_wrap=True, markup=False)
-    if not outcome.made and outcome.is_sound:
+    # An extract that found nothing is made again too, with the data version that it had.
+    news = [made for made in outcome.made.values() if made.get("rows added", 1) or made.get("rows replaced", 1)]
+    if not news and outcome.is_sound:
         out.print("Nothing was new: everything is up to date.")
     spent = ", ".join(f"{title.lower()} {took:.1f} s" for title, took in outcome.seconds.items())
     verdict = "[green]All is well[/green]" if outcome.is_sound else "[red]Not all is well[/red]"
