@@ -111,8 +111,13 @@ def _dagster(settings: Settings, port: int) -> Service:
 
 
 def _mlflow(settings: Settings, store: str, port: int) -> Service:
-    # Without the first, MLflow deadlocks when there is no network; without the second it leaves a process behind.
-    environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    # Without the first, MLflow deadlocks when there is no network; without the second it leaves a process behind;
+    # without the third it sends usage data.
+    environment = {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     artifacts = settings.lake_location if "://" in settings.lake_location else Path(settings.lake_location).as_uri()
     command = [
         sys.executable,
