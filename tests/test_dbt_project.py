@@ -18,6 +18,7 @@ import psycopg
 import pytest
 import yaml
 
+from assets.extracts import ledger
 from resources.embedded_postgres import ensure, release
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -34,19 +35,6 @@ TABLE_OF = {
     "reviews": "fct_reviews",
 }
 SCHEMAS = ("raw_online_retail", "raw_second", "staging", "contract", "marts", "ledger")
-LEDGER = """
-create schema if not exists ledger;
-create table if not exists ledger.changes (
-    change_id bigint generated always as identity primary key,
-    shop text not null,
-    table_name text not null,
-    day date,
-    extract_id bigint not null
-);
-create table if not exists ledger.builds (
-    shop text, model text, change_id bigint, code text, built_at timestamptz, primary key (shop, model)
-);
-"""
 
 
 def shop(**changes: Any) -> dict[str, Any]:
@@ -330,7 +318,7 @@ def dbt(socket_dir: str, connection: psycopg.Connection, tmp_path_factory: pytes
             (staging / "second" / file.name.replace("online_retail", "second")).write_text(text)
     source = yaml.safe_load((staging / "online_retail" / "_sources.yml").read_text())["sources"][0]
     columns = ", ".join(f"{column['name']} {column['data_type']}" for column in source["tables"][0]["columns"])
-    connection.execute(LEDGER)
+    connection.execute(ledger.DDL)
     for name in ("online_retail", "second"):
         connection.execute(f"create schema raw_{name}")
         connection.execute(f"create table raw_{name}.invoice_lines ({columns})")
