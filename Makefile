@@ -11,10 +11,10 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
 export DO_NOT_TRACK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint bench clean lock
+.PHONY: help setup demo up test lint bench bench-public clean lock
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(STAMP) ## Make the environment in .venv
 
@@ -48,6 +48,9 @@ lint: $(STAMP) ## ruff, mypy, import rules, definitions, dbt parse
 
 bench: $(STAMP) ## Measure what docs/benchmarks.md reports
 	@$(BIN)/python -m benchmarks
+
+bench-public: $(STAMP) ## Load and model RetailRocket and theLook at their public sizes (minutes, gigabytes)
+	@$(BIN)/python -m benchmarks.public_size
 
 clean: ## Remove the environment, all homes and caches
 	@rm -rf $(VENV) .cartograph dbt_project/target dbt_project/logs .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build *.egg-info

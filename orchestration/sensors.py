@@ -38,7 +38,7 @@ def _short_hash(parts: Iterable[str]) -> str:
 
 
 def build_sensors(
-    settings: Settings, shops: dict[str, Shop], models: list[str], keys: list[dg.AssetKey], jobs: list[Any]
+    settings: Settings, shops: dict[str, Shop], models: readiness.Models, keys: list[dg.AssetKey], jobs: list[Any]
 ) -> list[dg.SensorDefinition]:
     """All sensors, switched as `orchestration/environments.py` says.
 
@@ -106,7 +106,9 @@ def _inbox_sensor(shops: dict[str, Shop], status: dg.DefaultSensorStatus) -> dg.
     return inbox
 
 
-def _build_sensor(shops: dict[str, Shop], models: list[str], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def _build_sensor(
+    shops: dict[str, Shop], models: readiness.Models, status: dg.DefaultSensorStatus
+) -> dg.SensorDefinition:
     @dg.sensor(
         name="build",
         job_name=BUILD,
@@ -128,7 +130,7 @@ def evaluate_build(
     context: dg.SensorEvaluationContext,
     warehouse: WarehouseResource,
     shops: dict[str, Shop],
-    models: list[str],
+    models: readiness.Models,
     now: datetime,
 ) -> dg.SensorResult:
     """One tick of the build sensor at an instant."""
@@ -157,7 +159,9 @@ def evaluate_build(
     )
 
 
-def _readiness_sensor(shops: dict[str, Shop], models: list[str], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+def _readiness_sensor(
+    shops: dict[str, Shop], models: readiness.Models, status: dg.DefaultSensorStatus
+) -> dg.SensorDefinition:
     @dg.sensor(
         name="readiness",
         job_name=READY,

@@ -10,6 +10,7 @@ from resources.lake import Lake
 from resources.objects import ObjectStore, object_store
 from resources.settings import Settings, load_settings
 from resources.shops import Shop
+from resources.tables import TableSource, table_source
 from resources.warehouse import Warehouse
 
 
@@ -40,12 +41,22 @@ class ObjectsResource(dg.ConfigurableResource):
         return object_store(load_settings(home=Path(self.home)), shop)
 
 
+class TablesResource(dg.ConfigurableResource):
+    """The table sources of the shops: BigQuery, or folders in its place."""
+
+    home: str
+
+    def client(self, shop: Shop) -> TableSource:
+        return table_source(load_settings(home=Path(self.home)), shop)
+
+
 def build_resources(settings: Settings) -> dict[str, object]:
     """The resources of all assets, by key."""
     return {
         "warehouse": WarehouseResource(home=str(settings.home)),
         "lake": LakeResource(location=settings.lake_location),
         "objects": ObjectsResource(home=str(settings.home)),
+        "tables": TablesResource(home=str(settings.home)),
         "dbt": DbtCliResource(
             project_dir=str(settings.dbt_project),
             profiles_dir=str(settings.dbt_project),

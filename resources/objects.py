@@ -78,12 +78,19 @@ class ObjectStore:
 
 
 def object_store(settings: Settings, shop: Shop) -> ObjectStore:
-    """The objects of a shop: its configured location, else its folder in the home's inbox."""
+    """The objects of a shop, or its tables' files: at its configured location, else in its folder of the inbox."""
     return ObjectStore(shop.source.location or str(settings.inbox / shop.name))
 
 
 def table_of(shop: Shop, name: str) -> str | None:
-    """The first of the shop's tables whose patterns match an object's name, or its last part."""
+    """The table of a shop that an object fills; None where it is none's.
+
+    In an object source that is the first whose patterns match the object's name, or its last part; in a table source
+    the one in whose folder it lies.
+    """
+    if shop.source.kind != "objects":
+        folder, _, rest = name.partition("/")
+        return folder if rest and folder in shop.tables else None
     for table_name, table in shop.tables.items():
         if matches(table, name):
             return table_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -24,14 +25,19 @@ class _Strict(BaseModel):
 
 
 class Table(_Strict):
-    """One raw table of a shop and the objects that fill it. Its column types stand in the shop's `_sources.yml`."""
+    """One raw table of a shop and what fills it. Its column types stand in the shop's `_sources.yml`."""
 
-    objects: Annotated[list[str], Field(min_length=1)]
-    """Patterns on an object's name, such as `*.csv`; the first table that matches takes the object."""
+    objects: list[str] = Field(default=[], min_length=1)
+    """Patterns on an object's name, such as `*.csv`; the first table that matches takes the object. Only tables of an
+    object source have them: those of a table source are found by their own name."""
     cursor: str | None = None
-    """The column that says when a row happened; the days of its values are what dbt makes again."""
+    """The column that says when a row happened; the days of its values are what dbt makes again. A table of a table
+    source without one is read whole."""
     key: list[str] = []
     """The columns that identify a row, where the source has such a key."""
+    restate_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
+    """For tables that change without a column that says when: so many last days are read again in each run, and all of
+    the table is compared once a week. Without it, what was read once is taken to stay as it is."""
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     sheet: str | None = None
@@ -59,6 +65,27 @@ class ObjectSource(_Strict):
     """A folder or an `s3://` URL; without it, the shop's folder in the home's inbox."""
 
 
+class BigQuerySource(_Strict):
+    """A BigQuery dataset, read from a folder that holds one folder of files per table."""
+
+    kind: Literal["bigquery"]
+    dataset: str
+    """The dataset as `project.dataset`."""
+    location: str | None = None
+    """A folder or an `s3://` URL that holds `<table>/`; without it, the shop's folder in the home's inbox."""
+
+    @field_validator("dataset")
+    @classmethod
+    def _with_project(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9.:-]*\.[A-Za-z0-9_]+", value):
+            raise ValueError("write project.dataset, such as bigquery-public-data.thelook_ecommerce")
+        return value
+
+
+SOURCES: dict[str, type[BaseModel]] = {"objects": ObjectSource, "bigquery": BigQuerySource}
+"""The kinds of sources."""
+
+
 class Shop(_Strict):
     """One shop: a partition of everything behind the contract."""
 
@@ -70,7 +97,7 @@ class Shop(_Strict):
     live: bool
     """True where new data is expected to arrive: only then is its age held against the wall clock."""
     provides: Annotated[list[Capability], Field(min_length=1)]
-    source: ObjectSource
+    source: Annotated[ObjectSource | BigQuerySource, Field(discriminator="kind")]
     tables: Annotated[dict[str, Table], Field(min_length=1)]
 
     @field_validator("timezone")
@@ -130,10 +157,15 @@ def load_shops(path: Path) -> dict[str, Shop]:
             problems.append(f"{path}:{_line(root, ('shops', name))}: shop {name!r} must be a mapping of settings.")
             continue
         try:
-            shops[name] = Shop(name=name, **entry)
+            shop = Shop(name=name, **entry)
         except ValidationError as error:
             for problem in error.errors():
                 problems.append(_explain(path, root, str(name), problem))
+        else:
+            shops[name] = shop
+            for keys, message in _misfits(shop):
+                where = ("shops", name, *keys)
+                problems.append(f"{path}:{_line(root, where)}: {'.'.join((str(name), *keys))}: {message}")
     if problems:
         raise ShopsError("\n".join(problems))
     if not shops:
@@ -141,17 +173,60 @@ def load_shops(path: Path) -> dict[str, Shop]:
     return shops
 
 
+def _misfits(shop: Shop) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What the kind of a shop's source does not go with, in its tables: the keys of the place, and what to do."""
+    kind = shop.source.kind
+    for name, table in shop.tables.items():
+        place = ("tables", name)
+        if kind == "objects":
+            if not table.objects:
+                yield place, "`objects` is missing; add it: the patterns on the names of this table's files."
+            if table.restate_days is not None:
+                yield (
+                    (*place, "restate_days"),
+                    "files are read again when their bytes change, so there is nothing to restate in a source of kind "
+                    "objects; remove it.",
+                )
+            continue
+        if table.objects:
+            yield (
+                (*place, "objects"),
+                f"in a source of kind {kind} a table is found by its own name, {name}; remove it.",
+            )
+        if table.cursor is None and not table.key:
+            yield place, "a table without `cursor` is read whole and compared by `key`; add one of the two."
+        if table.cursor is None and table.restate_days is not None:
+            yield (
+                (*place, "restate_days"),
+                "it counts days of `cursor`, which this table does not have; add `cursor`, or remove `restate_days`: "
+                "without a cursor the table is compared whole in each run.",
+            )
+
+
 def _explain(path: Path, root: yaml.MappingNode, shop: str, problem: Any) -> str:
     """One pydantic error as a line that names the file, the line, the key and the remedy."""
     where = tuple(part for part in problem["loc"] if part != "[key]")
+    kind = where[1] if where[:1] == ("source",) and len(where) > 1 else None
+    if kind is not None:  # pydantic puts the kind of the source between its key and those below it
+        where = ("source", *where[2:])
+    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        where = ("source", "kind")
     keys = ("shops", shop, *where) if where[:1] != ("name",) else ("shops", shop)
     dotted = ".".join(map(str, keys[1:]))
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(where[-1]), _known_keys(where), n=1)
-        message = f"unknown key; {f'did you mean {near[0]!r}?' if near else 'known: ' + ', '.join(_known_keys(where))}"
+        known = _known_keys(where, kind)
+        near = difflib.get_close_matches(str(where[-1]), known, n=1)
+        message = f"unknown key; {f'did you mean {near[0]!r}?' if near else 'known: ' + ', '.join(known)}"
     elif problem["type"] == "missing":
         message = "this key is missing; add it"
+    elif problem["type"] == "union_tag_not_found":
+        message = f"this key is missing; add it: {' or '.join(SOURCES)}"
+    elif problem["type"] == "union_tag_invalid":
+        near = difflib.get_close_matches(problem["ctx"]["tag"], SOURCES, n=1)
+        message = f"{problem['ctx']['tag']!r} is not known; use {' or '.join(SOURCES)}" + (
+            f", perhaps {near[0]!r}" if near else ""
+        )
     elif problem["type"] == "literal_error":
         near = difflib.get_close_matches(str(problem["input"]), CAPABILITIES, n=1)
         message = f"{problem['input']!r} is not known; {problem['msg']}" + (f", perhaps {near[0]!r}" if near else "")
@@ -160,9 +235,8 @@ def _explain(path: Path, root: yaml.MappingNode, shop: str, problem: Any) -> str
     return f"{path}:{_line(root, keys)}: {dotted}: {message}{'' if message.endswith('?') else '.'}"
 
 
-def _known_keys(where: tuple[Any, ...]) -> list[str]:
-    models: dict[str, type[BaseModel]] = {"source": ObjectSource, "tables": Table}
-    model = models.get(str(where[0]), Shop)
+def _known_keys(where: tuple[Any, ...], kind: str | None) -> list[str]:
+    model = SOURCES[kind] if kind is not None else Table if where[0] == "tables" else Shop
     return [name for name in model.model_fields if (model, name) != (Shop, "name")]
 
 

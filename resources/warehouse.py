@@ -92,10 +92,10 @@ class Warehouse:
         parts = urlsplit(self.url())
         query = parse_qs(parts.query)
         return {
-            "CARTOGRAPH_PGHOST": query.get("host", [parts.hostname or "localhost"])[0],
+            "DBT_ENV_SECRET_CARTOGRAPH_PGHOST": query.get("host", [parts.hostname or "localhost"])[0],
             "CARTOGRAPH_PGPORT": str(parts.port or query.get("port", ["5432"])[0]),
             "CARTOGRAPH_PGUSER": unquote(parts.username or "postgres"),
-            "CARTOGRAPH_PGPASSWORD": unquote(parts.password or ""),
+            "DBT_ENV_SECRET_CARTOGRAPH_PGPASSWORD": unquote(parts.password or ""),
             "CARTOGRAPH_PGDATABASE": unquote(parts.path.lstrip("/")) or "cartograph",
             "CARTOGRAPH_DBT_THREADS": str(self.settings.dbt_threads),
         }

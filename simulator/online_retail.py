@@ -1,5 +1,8 @@
 """The simulated Online Retail shop: a seeded generator of invoice lines shaped like UCI's sheet, and its file writers.
 
+`rows` makes a given number of lines over a given span. `write` makes a shop that grows day by day: its assortment,
+customers and volume per day follow from the scale alone, so that a day is the same however far the simulation runs.
+
 One row is one line of an invoice, with the eight columns of the sheet (`COLUMNS`). No row, product name or product code
 of the real sheet is in here: only its proportions, faults, service codes and countries. The default is its own span,
 thirteen months, in 6,000 lines.
@@ -18,12 +21,20 @@ What is planted, for tests to find again (`truth` gives the values of one seed):
   or varying descriptions, blanks, commas and quotes in them, one price of three decimals, two orders of some 75,000
   pieces that are cancelled within the hour, customers in two countries, invoices over two minutes.
 
+In a shop that grows there are also, with the truth in `truth.json` (see `write`):
+
+- Promotions, one a month: three to five days on which four of the twelve categories cost 15 to 30 % less. Lines of a
+  category with a price cut by the share c are (1 - c) ** -e times as many, e as in `PRICE_SENSITIVITY`.
+- Customers who lapse: after a year the oldest no longer come, and new ones take their place.
+- Late invoices: one of 200 reaches the source one to three days after its date (`LATE_SHARE`).
+- Drift of `DRIFTS`: tastes (each favourite category becomes another), prices (+25 % on four products of ten), volume.
+
 Sizes: with fewer than 1,700 lines a day baskets are shorter than the real ones (a third at 20 a day), so that a small
 sheet still has hundreds of invoices. Memory holds one day, a sample of 1,000 past invoices and the customers.
 
 Determinism: only `random.Random.random`, seeded by text, and plain arithmetic are used. Python promises that sequence
-for all versions, which numpy does not for its distributions. Floats are summed by `math.fsum` or `accumulate`, as the
-built-in `sum` rounds otherwise from Python 3.12 on.
+for all versions, which numpy does not for its distributions: promotions alone use one, and `rows` has none. Floats are
+summed by `math.fsum` or `accumulate`, as the built-in `sum` rounds otherwise from Python 3.12 on.
 """
 
 from __future__ import annotations
@@ -32,20 +43,34 @@ import csv
 import gzip
 import heapq
 import io
+import json
 import math
-import os
+import sys
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import accumulate, groupby
+from itertools import accumulate, chain, groupby
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+import numpy as np
 import xlsxwriter
+
+from simulator.plan import Drift, Plan, Say, Written
+from simulator.world import (
+    PRICE_SHIFT,
+    check_drifts,
+    days,
+    drifted,
+    price_shift,
+    promotion_of_month,
+    promotion_on,
+    volume,
+    whole,
+)
 
 COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country")
 
@@ -54,6 +79,9 @@ _Item = tuple[str, str | None, int, Decimal]  # stock code, description, quantit
 _Draw = Callable[[], float]
 
 START, END = date(2010, 12, 1), date(2011, 12, 9)
+PUBLIC_DAYS, PUBLIC_LINES = 373, 541_909
+DRIFTS = ("tastes", "prices", "volume")
+LATE_SHARE = 0.005  # of the invoices, in a shop that grows
 FULL_DAY = 1_700.0  # lines a day at which baskets are as long as the real ones
 MAX_SHEET_LINES = 1_048_575  # what one xlsx sheet holds below its header
 
@@ -147,6 +175,14 @@ _SEASONAL = {
     "christmas": (0.1, 0.1, 0.1, 0.1, 0.1, 0.2, 0.4, 0.8, 2.0, 3.5, 5.0, 4.0),
     "garden": (0.3, 0.6, 1.8, 2.5, 2.8, 2.4, 1.8, 1.0, 0.6, 0.3, 0.2, 0.2),
 }
+# Elasticity of the number of lines, in a shop that grows.
+PRICE_SENSITIVITY = {
+    "lighting": 1.6, "kitchen": 1.2, "bags": 2.2, "christmas": 1.0, "garden": 1.4, "stationery": 0.6, "toys": 2.0,
+    "jewellery": 2.6, "textiles": 1.6, "party": 0.8, "storage": 1.8, "wall": 2.4,
+}  # fmt: skip
+# Where a customer's favourites go with the drift `tastes`.
+_MOVED = dict(zip(CATEGORIES, (*list(CATEGORIES)[6:], *list(CATEGORIES)[:6]), strict=True))
+_FAVOURITE_LINES = 0.45  # of all lines: 0.6 of those of known customers
 _COLOURS = (
     "CORAL", "OATMEAL", "TEAL", "MUSTARD", "DUCK EGG", "PLUM", "CHARCOAL", "SAGE", "LILAC", "BRICK", "NAVY", "MINT",
 )  # fmt: skip
@@ -166,14 +202,15 @@ _WRITE_OFF_NOTES = (
 )  # fmt: skip
 _FOUND_NOTES = ("found", "check", "adjustment", "Found", "amazon", "?")
 _LETTERS = "ABCDEF"
-_ZERO = Decimal("0.00")
+_ZERO, _PENNY = Decimal("0.00"), Decimal("0.01")
+_DEARER = Decimal(str(PRICE_SHIFT))
 
 
 class _Product(NamedTuple):
     code: str
     name: str
     other_name: str | None  # a second spelling, for one product in six
-    rename_at: float  # share of the span after which the second spelling holds; above 1: used now and then
+    rename_at: float  # share of the span after which the second spelling holds; infinite: used now and then
     price: Decimal
     bulk_price: Decimal
     web_price: Decimal
@@ -199,14 +236,18 @@ class _Invoice(NamedTuple):
 
 
 class _Table:
-    """Draws an index by weight; `upto` restricts the draw to the first entries."""
+    """Draws an index by weight; `upto` restricts the draw to the first entries, `after` leaves so many of them out."""
 
     def __init__(self, weights: Iterable[float]) -> None:
         self.sums = list(accumulate(weights))
 
-    def draw(self, u: float, upto: int | None = None) -> int:
+    def extend(self, weights: Iterable[float]) -> None:
+        self.sums += list(accumulate(weights, initial=self.sums.pop()))
+
+    def draw(self, u: float, upto: int | None = None, after: int = 0) -> int:
         last = (len(self.sums) if upto is None else upto) - 1
-        return min(bisect(self.sums, u * self.sums[last]), last)
+        low = self.sums[after - 1] if after else 0.0
+        return min(bisect(self.sums, low + u * (self.sums[last] - low)), last)
 
 
 def _money(pence: int) -> Decimal:
@@ -304,10 +345,10 @@ def _products(draw: _Draw, count: int) -> list[_Product]:
             name = f"{first} , {rest}"
         if rank % 240 == 100:
             name = f'{name} 9"'
-        other, rename_at = None, 2.0
+        other, rename_at = None, math.inf
         if rank % 6 == 1:
             other = name.replace(" OF ", "/") if " OF " in name else f"{name}."
-            rename_at = 0.6 if rank % 12 == 1 else 2.0
+            rename_at = 0.6 if rank % 12 == 1 else math.inf
         if rank % 5 == 2:
             name += " "
         elif rank % 307 == 51:
@@ -322,28 +363,59 @@ def _products(draw: _Draw, count: int) -> list[_Product]:
     return products
 
 
-class _Shop:
-    """The state that the days hand on: assortment, customers, past invoices, counters. Days are made in order."""
+def _customer(draw: _Draw, number: int, segment: str, country: str) -> _Customer:
+    """A customer with three favourite categories of their own."""
+    left = list(CATEGORIES)
+    favourites = tuple(left.pop(int(draw() * len(left))) for _ in range(3))
+    return _Customer(str(number), segment, country, favourites)
 
-    def __init__(self, seed: int, lines: int, start: date, end: date) -> None:
-        self.seed, self.lines, self.start = seed, lines, start
+
+def _comes_back(customer: _Customer) -> float:
+    """The weight of a customer from abroad among those who come again."""
+    return 0.0 if customer.segment == "one_off" else SEGMENTS[customer.segment].invoices
+
+
+class _Shop:
+    """The state that the days hand on: assortment, customers, past invoices, counters. Days are made in order.
+
+    With `grows`, `lines` are those of the first `PUBLIC_DAYS` days, before promotions and drift, and `end` is only
+    where the days stop. Without, they are the lines of the whole span.
+    """
+
+    def __init__(
+        self, seed: int, lines: int, start: date, end: date, grows: bool = False, drifts: tuple[Drift, ...] = ()
+    ) -> None:
+        self.seed, self.lines, self.start, self.grows, self.drifts = seed, lines, start, grows, drifts
+        self.most = sys.maxsize if grows else lines
         draw = Random(f"online_retail/{seed}/days").random
+        horizon = start + timedelta(days=PUBLIC_DAYS - 1) if grows else end
         self.days: list[tuple[date, float]] = []  # each open day with its weight
-        for ordinal in range(start.toordinal(), end.toordinal() + 1):
-            day, noise = date.fromordinal(ordinal), 0.88 + 0.24 * draw()
+        self.open_days, weights = 0, []
+        for day in days(start, max(end, horizon)):
+            noise = 0.88 + 0.24 * draw()
             if _is_open(day):
-                trend = 1.0 + TREND * (ordinal - start.toordinal()) / 365.0
-                self.days.append((day, WEEKDAYS[day.weekday()] * _season(day) * trend * noise))
+                trend = 1.0 + TREND * (day - start).days / 365.0
+                weight = WEEKDAYS[day.weekday()] * _season(day) * trend * noise
+                if day <= horizon:
+                    self.open_days += 1
+                    weights.append(weight)
+                if day <= end:
+                    self.days.append((day, weight))
         if not self.days:
             raise ValueError(f"the shop is closed on all days from {start} to {end}: there is no day for a line")
+        self.total = math.fsum(weights)
 
-        rate = lines / len(self.days)
+        rate = lines / self.open_days
         # The fourth root, of two square roots: these are exact on every machine.
         self.scale = min(1.0, max(0.25, math.sqrt(math.sqrt(rate / FULL_DAY))))
         self.products = _products(Random(f"online_retail/{seed}/products").random, min(3_600, max(600, lines // 150)))
         self.with_letter = [i for i, product in enumerate(self.products) if not product.code.isdigit()]
         self._make_tables()
         self._make_customers(Random(f"online_retail/{seed}/customers").random)
+        self.shifted = price_shift(seed, "online_retail", np.arange(len(self.products))) > 1.0
+        self.moved = self.dearer = False
+        self.cut: dict[str, Decimal] = {}  # category -> what is left of its prices today
+        self.pull: dict[str, float] = {}  # category -> how many times its lines, where there is a promotion today
 
         # What to plant next: (number of lines made at which it falls due, order, kind).
         once = [(at * lines, kind) for at, kind in _ONCE]
@@ -385,49 +457,98 @@ class _Shop:
         at_home = {name: max(4, int(customers * 0.9 * s.share + 0.5)) for name, s in SEGMENTS.items()}
         at_home["one_off"] += at_home["one_off"] // 2  # they come in a queue that must not run out
         foreign = max(len(_COUNTRIES) + 3, int(customers * 0.095))
-        total = sum(at_home.values()) + foreign
-        ids: list[int] = list(range(12_001, 12_001 + total + total // 3))
-        for i in range(total):  # a partial shuffle: ids tell nothing of when a customer came
-            j = i + int(draw() * (len(ids) - i))
-            ids[i], ids[j] = ids[j], ids[i]
-        fresh = iter(ids)
-        categories = list(CATEGORIES)
+        self.first_counts, self.first_foreign = at_home, foreign
+        self.renewals, self.next_id = 0, 12_001
+        fresh = self._fresh_ids(draw, sum(at_home.values()) + foreign)
 
-        def customer(segment: str, country: str) -> _Customer:
-            left = categories.copy()
-            favourites = tuple(left.pop(int(draw() * len(left))) for _ in range(3))
-            return _Customer(str(next(fresh)), segment, country, favourites)
-
-        self.at_home = {name: [customer(name, _HOME) for _ in range(count)] for name, count in at_home.items()}
+        self.at_home = {
+            name: [_customer(draw, next(fresh), name, _HOME) for _ in range(count)] for name, count in at_home.items()
+        }
         self.home_tables = {name: _Table(0.4 + 1.2 * draw() for _ in members) for name, members in self.at_home.items()}
         self.segment_names = list(SEGMENTS)
         self.segment_table = _Table(s.share * s.invoices for s in SEGMENTS.values())
         self.queue = 0  # the next one-off customer
 
         # Abroad: one customer of each country first, the others by the countries' sizes.
-        segment_table = _Table(s.share for s in SEGMENTS.values())
-        names = list(_COUNTRIES)
-        sizes = _Table(_COUNTRIES.values())
-        places = names.copy()
+        self.foreign_segments = _Table(s.share for s in SEGMENTS.values())
+        self.country_names = list(_COUNTRIES)
+        self.country_sizes = _Table(_COUNTRIES.values())
+        places = self.country_names.copy()
         for i in range(len(places) - 1, 0, -1):
             j = int(draw() * (i + 1))
             places[i], places[j] = places[j], places[i]
-        places += [names[sizes.draw(draw())] for _ in range(foreign - len(places))]
-        self.foreign = [customer(self.segment_names[segment_table.draw(draw())], place) for place in places]
-        self.foreign_table = _Table(
-            0.0 if c.segment == "one_off" else SEGMENTS[c.segment].invoices for c in self.foreign
-        )
+        places += [self.country_names[self.country_sizes.draw(draw())] for _ in range(foreign - len(places))]
+        self.foreign = [self._from_abroad(draw, next(fresh), place) for place in places]
+        self.foreign_table = _Table(map(_comes_back, self.foreign))
         self.arrived = 0
+
+    def _fresh_ids(self, draw: _Draw, total: int) -> Iterator[int]:
+        """Numbers that no customer has yet. They are shuffled: they tell nothing of when a customer came."""
+        ids = list(range(self.next_id, self.next_id + total + total // 3))
+        self.next_id += len(ids)
+        for i in range(total):
+            j = i + int(draw() * (len(ids) - i))
+            ids[i], ids[j] = ids[j], ids[i]
+        return iter(ids)
+
+    def _from_abroad(self, draw: _Draw, number: int, country: str) -> _Customer:
+        return _customer(draw, number, self.segment_names[self.foreign_segments.draw(draw())], country)
+
+    def _renew(self) -> None:
+        """Let another year's customers join, so that a shop that grows never runs out of new ones."""
+        self.renewals += 1
+        draw = Random(f"online_retail/{self.seed}/customers/{self.renewals}").random
+        fresh = self._fresh_ids(draw, sum(self.first_counts.values()) + self.first_foreign)
+        for name, count in self.first_counts.items():
+            self.at_home[name] += [_customer(draw, next(fresh), name, _HOME) for _ in range(count)]
+            self.home_tables[name].extend(0.4 + 1.2 * draw() for _ in range(count))
+        newcomers = [
+            self._from_abroad(draw, next(fresh), self.country_names[self.country_sizes.draw(draw())])
+            for _ in range(self.first_foreign)
+        ]
+        self.foreign += newcomers
+        self.foreign_table.extend(map(_comes_back, newcomers))
 
     # Making a day
 
     def run(self) -> Iterator[Row]:
         """Yield all rows, day by day."""
-        total, sofar = math.fsum(weight for _, weight in self.days), 0.0
+        sofar = 0.0
         for n, (day, weight) in enumerate(self.days, start=1):
-            sofar += weight
-            until = self.lines if n == len(self.days) else int(self.lines * (sofar / total))
-            yield from self.day(day, until)
+            sofar += weight * self._prepare(day) if self.grows else weight
+            is_last = n == len(self.days) and not self.grows
+            yield from self.day(day, self.lines if is_last else int(self.lines * (sofar / self.total)))
+
+    def _prepare(self, day: date) -> float:
+        """Set the day's prices and tastes; returns how many times the ordinary lines it has."""
+        while self.made >= 0.93 * self.lines * (self.renewals + 1):
+            self._renew()
+        self.moved = drifted(self.drifts, "tastes", day)
+        self.dearer = drifted(self.drifts, "prices", day)
+        promotion = promotion_on(self.seed, "online_retail", day, len(CATEGORIES))
+        self.cut, self.pull = {}, {}
+        if promotion is None:
+            return volume(self.drifts, day)
+        names = list(CATEGORIES)
+        self.cut = {names[i]: 1 - Decimal(str(promotion.cut)) for i in promotion.categories}
+        self.pull = {
+            name: (1.0 - promotion.cut) ** -PRICE_SENSITIVITY[name] if name in self.cut else 1.0 for name in names
+        }
+        usual = self._usual_shares(day.month - 1)
+        return volume(self.drifts, day) * math.fsum(usual[name] * self.pull[name] for name in names)
+
+    def _usual_shares(self, month: int) -> dict[str, float]:
+        """The share of the lines that each category has on a day without a promotion."""
+        sums = self.month_tables[month].sums
+        general = dict.fromkeys(CATEGORIES, 0.0)
+        for i, product in enumerate(self.products):
+            general[product.category] += (sums[i] - (sums[i - 1] if i else 0.0)) / sums[-1]
+        liked = {
+            name: _FAVOURITE_LINES / len(CATEGORIES) * min(1.0, _SEASONAL[name][month] if name in _SEASONAL else 1.0)
+            for name in CATEGORIES
+        }
+        rest = 1.0 - math.fsum(liked.values())
+        return {name: liked[name] + rest * general[name] for name in CATEGORIES}
 
     def day(self, day: date, until: int) -> Iterator[Row]:
         """Yield the rows of one open day, by time, such that about `until` lines have been made since the start."""
@@ -435,13 +556,13 @@ class _Shop:
         self.month = day.month - 1
         self.invoices: list[_Invoice] = []
         self.sold: list[tuple[_Customer, str, list[_Item]]] = []
-        if self.made >= until and self.made < self.lines and self.lines >= 3 * len(self.days):
+        if self.made >= until and self.made < self.most and self.lines >= 3 * self.open_days:
             self._sale(most=2)  # an open day has a sale, even after one that overshot
         quota = until - self.made
         while self.made < until:
             # Cut what would run far over the day, or else a long basket would hide the weekday in a small sheet.
-            self._sale(most=min(self.lines - self.made, until - self.made + max(4, quota // 2)))
-            while self.due[0][0] <= self.made < self.lines:
+            self._sale(most=min(self.most - self.made, until - self.made + max(4, quota // 2)))
+            while self.due[0][0] <= self.made < self.most:
                 self._plant(heapq.heappop(self.due))
         yield from self._number(day)
         for sale in self.sold:  # only from tomorrow on, so that a cancellation is never before its sale
@@ -503,7 +624,7 @@ class _Shop:
     def _choose_customer(self) -> tuple[_Customer, bool]:
         """A known customer for the next sale, and whether a customer from abroad comes for the first time."""
         draw, progress = self.draw, self.made / self.lines
-        expected = min(len(self.foreign), int(len(self.foreign) * progress / 0.93) + 1)
+        expected = min(len(self.foreign), int(self.first_foreign * progress / 0.93) + 1)
         lacking = FOREIGN_SHARE * self.made - self.abroad
         if expected - self.arrived >= 2 or draw() < (0.25 if lacking > 10 else 0.10 if lacking > -10 else 0.01):
             none_back = self.arrived == 0 or self.foreign_table.sums[self.arrived - 1] == 0.0
@@ -519,8 +640,9 @@ class _Shop:
                 return members[self.queue - 1], False
             segment = "occasional"
             members = self.at_home[segment]
-        there = max(1, int(len(members) * (0.3 + 0.7 * progress)))
-        return members[self.home_tables[segment].draw(draw(), there)], False
+        first = self.first_counts[segment]
+        there = min(len(members), max(1, int(first * (0.3 + 0.7 * progress))))
+        return members[self.home_tables[segment].draw(draw(), there, max(0, there - first))], False
 
     def _goods(self, count: int, customer: _Customer | None) -> list[_Item]:
         """Up to `count` different products at the customer's quantities and prices; web prices without a customer."""
@@ -529,19 +651,26 @@ class _Shop:
         quantities = SEGMENTS[customer.segment].quantities if customer else _WEB_QUANTITIES
         chosen: set[int] = set()
         items: list[_Item] = []
-        for _ in range(count + count // 2 + 2):
+        strongest = max(self.pull.values(), default=1.0)
+        tries = int((count + count // 2 + 2) * strongest)
+        while tries > 0 or not items:
+            tries -= 1
             u = draw()
             index = -1
             if customer and u < 0.6:
                 category = customer.favourites[int(u * 5.0)]
+                if self.moved:
+                    category = _MOVED[category]
                 if category not in _SEASONAL or draw() < _SEASONAL[category][self.month]:
                     index = self.members[category][self.category_tables[category].draw(draw())]
             if index < 0:
                 index = table.draw(draw())
             if index in chosen:
                 continue
+            code, name, other, rename_at, price, bulk_price, web_price, divisor, category = products[index]
+            if self.pull and draw() * strongest >= self.pull[category]:
+                continue
             chosen.add(index)
-            code, name, other, rename_at, price, bulk_price, web_price, divisor, _ = products[index]
             if other is not None and (progress > rename_at or u * 50.0 % 1.0 < 0.05):
                 name = other
             quantity = quantities[int(draw() * len(quantities))]
@@ -551,10 +680,18 @@ class _Shop:
                 price = web_price
             elif quantity >= 24:
                 price = bulk_price
-            items.append((code, name, quantity, price))
+            items.append((code, name, quantity, self._price_today(price, index, category)))
             if len(items) == count:
                 break
         return items
+
+    def _price_today(self, price: Decimal, index: int, category: str) -> Decimal:
+        """A price with the drift and the promotion of the day."""
+        if self.dearer and self.shifted[index]:
+            price *= _DEARER
+        if category in self.cut:
+            price *= self.cut[category]
+        return max(_PENNY, price.quantize(_PENNY))
 
     def _sale(self, most: int, customer: _Customer | None = None, country: str | None = None) -> None:
         """An ordinary invoice of at most `most` lines, with those faults that wait for one."""
@@ -573,7 +710,7 @@ class _Shop:
                 small = small or first
             count = _basket(draw(), SEGMENTS[customer.segment].basket * self.scale)
             if small:
-                count = min(count, max(2, int(0.06 * self.lines / len(self.foreign))))
+                count = min(count, max(2, int(0.06 * self.lines / self.first_foreign)))
             country = country or customer.country
         items = self._goods(min(count, most), customer)
         split = self._faults_within(items, customer, country, most) if self.pending else 0
@@ -650,15 +787,17 @@ class _Shop:
 
     def _plant(self, due: tuple[float, int, str]) -> None:
         """Do what fell due and note when it does again. Some kinds only wait here for an invoice that suits them."""
-        _, order, kind = due
+        when, order, kind = due
         if kind in _IN_OTHERS:
             self.pending[kind] += 1
         else:
-            self._planted(kind, self._own_invoice(kind, self.lines - self.made))
+            self._planted(kind, self._own_invoice(kind, self.most - self.made))
         if kind in self.shares:
             count = self.planted[kind] + self.pending[kind]
             at = (count + 0.05 + 0.7 * self.draw()) / self.shares[kind]
             heapq.heappush(self.due, (max(at, self.made + 1.0), order, kind))
+        elif self.grows:
+            heapq.heappush(self.due, (when + self.lines, order, kind))
 
     def _own_invoice(self, kind: str, room: int) -> int:
         """Enter the invoice or invoices of this fault, of at most `room` lines; returns the number of lines."""
@@ -791,6 +930,11 @@ def truth(seed: int = 7, lines: int = 6000, start: date = START, end: date = END
     shop = _Shop(seed, lines, start, end)
     for _ in shop.run():
         pass
+    return _planted_truth(shop)
+
+
+def _planted_truth(shop: _Shop) -> dict[str, Any]:
+    """What a shop has planted in the days it has made."""
     everyone = [c for members in shop.at_home.values() for c in members] + shop.foreign
     present = [c for c in everyone if c.id in shop.bought]
     weights = [1.0 / (rank + 11) for rank in range(len(shop.products))]
@@ -812,18 +956,6 @@ def truth(seed: int = 7, lines: int = 6000, start: date = START, end: date = END
     }
 
 
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, which takes the name of `path` at the end, and is removed after an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _texts(source: Iterable[Row]) -> Iterator[Sequence[object]]:
     """The fields as the public CSV writes them: a price with one place at least and no zeros behind."""
     prices: dict[Decimal, str] = {}
@@ -839,7 +971,7 @@ def _texts(source: Iterable[Row]) -> Iterator[Sequence[object]]:
 
 
 def _write(path: Path, source: Iterable[Row]) -> int:
-    with _whole(path) as part, open(part, "wb") as raw:
+    with whole(path) as part, open(part, "wb") as raw:
         zipped = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.name.endswith(".gz") else None
         with io.TextIOWrapper(zipped or raw, encoding="utf-8", newline="") as text:
             out = csv.writer(text, lineterminator="\n")
@@ -884,7 +1016,11 @@ def write_xlsx(path: Path, seed: int = 7, lines: int = 6000, start: date = START
     source = rows(seed, lines, start, end)
     if lines > MAX_SHEET_LINES:
         raise ValueError(f"a sheet holds {MAX_SHEET_LINES:,} lines below its header, not {lines:,}: write a CSV")
-    with _whole(Path(path)) as part:
+    return _write_book(Path(path), source)
+
+
+def _write_book(path: Path, source: Iterable[Row]) -> int:
+    with whole(path) as part:
         book = xlsxwriter.Workbook(str(part), {"constant_memory": True})
         book.set_properties({"created": datetime(2011, 12, 31)})
         try:
@@ -917,3 +1053,90 @@ def write_xlsx(path: Path, seed: int = 7, lines: int = 6000, start: date = START
         finally:
             book.close()  # after an error too: it removes its own temporary files
     return count
+
+
+def write(folder: Path, truth: Path, plan: Plan, after: date | None, say: Say) -> list[Written]:
+    """Write the sheet `Online Retail.xlsx`, or `.csv` above what a sheet holds; later the new lines as a CSV of a day.
+
+    A later file is `Online Retail_<until>.csv`; there is none where no line is new. `truth.json` in `truth` has what
+    the function `truth` returns, and of a shop that grows
+
+    - `lines_a_year`: the lines of the first `PUBLIC_DAYS` days without promotions and drift
+    - `price_sensitivity`: category -> elasticity; `promotions`: first and last day, cut, categories
+    - `drifts`: kind and first day; `moved_favourites`: category -> what the drift `tastes` puts in its place;
+      `dearer`: stock codes that the drift `prices` makes dearer
+    - `late`: invoice number -> the day on which the source has it
+
+    Raises ValueError for a drift that is not in `DRIFTS`, a scale at which there is no line, and a span in which the
+    shop never opens.
+    """
+    check_drifts("online_retail", plan.drifts, DRIFTS)
+    lines = round(plan.scale * PUBLIC_LINES)
+    _check(plan.seed, lines, plan.start, plan.until)
+    shop = _Shop(plan.seed, lines, plan.start, plan.until, grows=True, drifts=plan.drifts)
+    late: dict[str, str] = {}
+    arrived = _arrived(shop, plan, after, late)
+    if after is None:
+        usual = lines / shop.total * math.fsum(weight * volume(plan.drifts, day) for day, weight in shop.days)
+        is_book = usual * 1.15 <= MAX_SHEET_LINES  # promotions add less than that
+        path = folder / f"Online Retail.{'xlsx' if is_book else 'csv'}"
+        rows_written = _write_book(path, arrived) if is_book else _write(path, arrived)
+        written = [Written("invoice_lines", path, rows_written)]
+    else:
+        path = folder / f"Online Retail_{plan.until}.csv"
+        first = next(arrived, None)
+        written = []
+        if first is not None:
+            written.append(Written("invoice_lines", path, _write(path, chain([first], arrived))))
+    for each in written:
+        say(f"{each.path.name}: {each.rows:,} lines")
+    months = sorted({day.replace(day=1) for day in days(plan.start, plan.until)})
+    found = [promotion_of_month(plan.seed, "online_retail", month, len(CATEGORIES)) for month in months]
+    names = list(CATEGORIES)
+    known = _planted_truth(shop) | {
+        "lines_a_year": lines,
+        "price_sensitivity": PRICE_SENSITIVITY,
+        "promotions": [
+            {
+                "first": p.first.isoformat(),
+                "last": p.last.isoformat(),
+                "cut": p.cut,
+                "categories": [names[i] for i in p.categories],
+            }
+            for p in found
+        ],
+        "drifts": [{"kind": drift.kind, "start": drift.start.isoformat()} for drift in plan.drifts],
+        "moved_favourites": _MOVED,
+        "dearer": [p.code for p, shifted in zip(shop.products, shop.shifted, strict=True) if shifted],
+        "late": late,
+    }
+    with whole(truth / "truth.json") as part:
+        part.write_text(json.dumps(known, indent=1))
+    return written
+
+
+def _arrived(shop: _Shop, plan: Plan, after: date | None, late: dict[str, str]) -> Iterator[Row]:
+    """The rows that reach the source after `after` and up to `plan.until`, by the day on which they do.
+
+    `late` is filled with the late invoices and their day.
+    """
+    waiting: dict[date, list[Row]] = {}
+    made = groupby(shop.run(), key=lambda row: row[4].date())
+    next_made = next(made, None)
+    for day in days(plan.start, plan.until):
+        arriving = waiting.pop(day, [])
+        if next_made is not None and next_made[0] == day:
+            draw = Random(f"online_retail/{plan.seed}/late/{day.isoformat()}").random
+            lag: dict[str, int] = {}
+            for row in next_made[1]:
+                if row[0] not in lag:
+                    lag[row[0]] = 1 + int(draw() * 3) if draw() < LATE_SHARE else 0
+                    if lag[row[0]]:
+                        late[row[0]] = (day + timedelta(days=lag[row[0]])).isoformat()
+                if lag[row[0]]:
+                    waiting.setdefault(day + timedelta(days=lag[row[0]]), []).append(row)
+                else:
+                    arriving.append(row)
+            next_made = next(made, None)
+        if after is None or day > after:
+            yield from arriving

@@ -9,18 +9,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from resources.settings import PROJECT_ROOT, Settings, load_settings
 from resources.warehouse import Warehouse
 from tests.rig import Rig
 
+ALL_SHOPS = PROJECT_ROOT / "config" / "shops.yaml"
+ONE_SHOP = Path(tempfile.mkdtemp(prefix="cg-shops-")) / "shops.yaml"
+"""The shops file of every test that does not name another: Online Retail alone, as `config/shops.yaml` has it."""
+
 
 def pytest_configure() -> None:
-    """No test sees what the developer has in the environment or in .env."""
+    """No test sees what the developer has in the environment or in .env; what any shop can show is shown by one."""
     Settings.model_config["env_file"] = None
     for field in Settings.model_fields.values():
         os.environ.pop(str(field.validation_alias), None)
     os.environ.pop("CARTOGRAPH_FAILPOINT", None)
+    os.environ["CARTOGRAPH_SHOPS_FILE"] = str(ONE_SHOP)
+    entry = yaml.safe_load(ALL_SHOPS.read_text(encoding="utf-8"))["shops"]["online_retail"]
+    ONE_SHOP.write_text(yaml.safe_dump({"shops": {"online_retail": entry}}, sort_keys=False), encoding="utf-8")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(ONE_SHOP.parent, ignore_errors=True)
 
 
 def real_data() -> Path:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from assets.extracts.declared import Column, Declared, declared_table
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from assets.extracts.declared import Column, Declared, declared_table, sources_file
 from assets.extracts.extract import Report, extract_table
+from assets.extracts.ledger import ensure_ledger, lake_files
+from assets.extracts.tables import extract_source_table
 from resources.lake import Lake
 from resources.objects import ObjectStore
-from resources.shops import ObjectSource, Shop, Table
+from resources.shops import ObjectSource, Shop, Table, load_shops
+from resources.tables import FolderTables
 from resources.warehouse import Warehouse
 
 HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
@@ -155,3 +163,197 @@ class Rig:
             if connection.execute("select to_regclass('ledger.tests')").fetchone() != (None,):
                 for table in ("extracts", "objects", "changes"):
                     connection.execute(f"delete from ledger.{table} where shop = %s", [NAME])  # type: ignore[arg-type]
+
+
+class TableRig:
+    """One shop whose source holds tables: a folder per table, a dbt project that declares them, and a clock."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        home: Path,
+        tables: dict[str, dict[str, Any]],
+        timezone: str = "Europe/London",
+        kind: str = "bigquery",
+    ) -> None:
+        """
+        Args:
+            tables: name -> its settings in `shops.yaml` and, under `columns`, column -> data_type or the column's
+                settings, and under `meta`, that of the table.
+        """
+        self.warehouse, self.home = warehouse, home
+        self.inbox = home / "tables"
+        self.lake = Lake(str(home / "lake"))
+        self.now = datetime(2024, 6, 15, 12, tzinfo=UTC)
+        self.said: list[str] = []
+        self.declare(tables, timezone, kind)
+
+    def declare(
+        self, tables: dict[str, dict[str, Any]], timezone: str = "Europe/London", kind: str = "bigquery"
+    ) -> None:
+        """Put other tables in place of those that were declared."""
+        self.tables = tables
+        source = {"kind": kind, "location": str(self.inbox)}
+        entry = {
+            "title": "Test",
+            "timezone": timezone,
+            "currency": "GBP",
+            "language": "en",
+            "live": False,
+            "provides": ["orders"],
+            "source": source | ({"dataset": "project.tables"} if kind == "bigquery" else {}),
+            "tables": {
+                name: {key: value for key, value in table.items() if key not in ("columns", "meta")}
+                for name, table in tables.items()
+            },
+        }
+        sources = {
+            "name": NAME,
+            "tables": [
+                {
+                    "name": name,
+                    "config": {"meta": table.get("meta", {})},
+                    "columns": [
+                        {"name": column, "data_type": kind}
+                        if isinstance(kind, str)
+                        else {"name": column, "data_type": kind["data_type"], "config": {"meta": kind}}
+                        for column, kind in table["columns"].items()
+                    ],
+                }
+                for name, table in tables.items()
+            ],
+        }
+        self.dbt = self.home / "dbt"
+        declaration = sources_file(NAME, self.dbt)
+        declaration.parent.mkdir(parents=True, exist_ok=True)
+        declaration.write_text(yaml.safe_dump({"version": 2, "sources": [sources]}))
+        shops = self.home / "shops.yaml"
+        shops.write_text(yaml.safe_dump({"shops": {NAME: entry}}, sort_keys=False))
+        self.shop = load_shops(shops)[NAME]
+
+    def put(self, table: str, data: pa.Table | bytes, name: str = "part.parquet", group: int = 1000) -> Path:
+        """Put a file into a table's folder, as a rename would."""
+        path = self.inbox / table / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writing = path.with_name(path.name + ".part")
+        if isinstance(data, bytes):
+            writing.write_bytes(data)
+        else:
+            pq.write_table(data, writing, row_group_size=group)
+        writing.replace(path)
+        return path
+
+    def run(self, table: str, now: datetime | None = None) -> Report:
+        """One extract of a table, at the rig's clock."""
+        self.said = []
+        arguments = {"say": self.said.append, "declared": declared_table(NAME, table, self.dbt)}
+        if self.shop.source.kind == "objects":
+            store = ObjectStore(str(self.inbox))
+            return extract_table(self.warehouse, self.lake, store, self.shop, table, **arguments)  # type: ignore[arg-type]
+        source = FolderTables(ObjectStore(str(self.inbox)), self.shop)
+        return extract_source_table(
+            self.warehouse,
+            self.lake,
+            source,
+            self.shop,
+            table,
+            now=now or self.now,
+            **arguments,  # type: ignore[arg-type]
+        )
+
+    def load(self, table: str, now: datetime | None = None) -> Report:
+        """An extract that must not be refused."""
+        report = self.run(table, now)
+        assert not report.failed, str(report.failed[0])
+        self.check(table)
+        return report
+
+    def refusal(self, table: str) -> str:
+        """An extract that must be refused without a trace; gives the message."""
+        before = self.everything(table)
+        report = self.run(table)
+        assert len(report.failed) == 1, "it was not refused"
+        assert self.everything(table) == before, "a refused table left something behind"
+        message = str(report.failed[0])
+        assert message.startswith(f"{NAME}.{table}, file {self.inbox}") and ". Remedy: " in message, message
+        return message
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self.warehouse.connect() as connection:
+            return connection.execute(statement, values or None).fetchall()  # type: ignore[call-overload,no-any-return]
+
+    def content(self, table: str, columns: str = "") -> Counter[tuple[Any, ...]]:
+        """The raw rows, by default the declared columns of them."""
+        return Counter(
+            self.query(f"select {columns or ', '.join(self.tables[table]['columns'])} from raw_{NAME}.{table}")
+        )
+
+    def versions(self, table: str) -> set[tuple[Any, ...]]:
+        """Which transaction wrote each row, and where it lies: the same where nothing was written."""
+        return set(self.query(f"select ctid::text, xmin::text from raw_{NAME}.{table}"))
+
+    def last_change(self) -> int:
+        return self.query("select coalesce(max(change_id), 0) from ledger.changes")[0][0]  # type: ignore[no-any-return]
+
+    def days(self, table: str, since: int = 0) -> list[str | None]:
+        """The days of a table's changes after one, as text: Python knows no date -infinity."""
+        found = self.query(
+            "select distinct day::text from ledger.changes where shop = %s and table_name = %s and change_id > %s",
+            *(NAME, table, since),
+        )
+        return sorted((day for (day,) in found), key=lambda day: day or "")
+
+    def rejects(self, table: str) -> list[tuple[Any, ...]]:
+        return self.query(
+            f"select day, column_name, reason, raw, line from raw_{NAME}.rejects where table_name = %s"
+            " order by day, line, raw",
+            table,
+        )
+
+    def everything(self, table: str) -> list[Any]:
+        """All that the warehouse has of a table."""
+        if not self.query("select to_regclass(%s)", f"raw_{NAME}.{table}")[0][0]:
+            return []
+        where = f"where shop = '{NAME}' and table_name = '{table}'"
+        return [
+            sorted(self.query(f"select * from raw_{NAME}.{table}"), key=repr),
+            sorted(self.query(f"select * from raw_{NAME}.rejects where table_name = '{table}'"), key=repr),
+            sorted(self.query(f"select * from ledger.extracts {where}"), key=repr),
+            sorted(self.query(f"select shop, day::text, extract_id, change_id from ledger.changes {where}"), key=repr),
+            *(sorted(self.query(f"select * from ledger.{name} {where}"), key=repr) for name in ("days", "cursors")),
+        ]
+
+    def check(self, table: str) -> None:
+        """The ledger says of the raw table what is true, and its lake files hold the raw rows."""
+        raw = f"raw_{NAME}.{table}"
+        where = f"shop = '{NAME}' and table_name = '{table}'"
+        active = self.query(
+            f"select extract_id, rows, rejected, lake_name, format from ledger.extracts where {where}"
+            " and removed_at is null"
+        )
+        [(count,)] = self.query(f"select count(*) from {raw}")
+        [(rejected,)] = self.query(f"select count(*) from raw_{NAME}.rejects where table_name = '{table}'")
+        assert (sum(rows for _, rows, *_ in active), sum(bad for _, _, bad, *_ in active)) == (count, rejected)
+        if self.shop.source.kind == "objects":
+            return
+        with self.warehouse.connect() as connection:
+            files = lake_files(connection, NAME, table)
+        found: Counter[tuple[Any, ...]] = Counter()
+        names = list(self.tables[table]["columns"])
+        for name, wanted in files:
+            for item in self.lake.open(name).read().to_pylist():
+                if wanted is None or item["_day"] in wanted:
+                    found[tuple(item[column] for column in names)] += 1
+        assert found == self.content(table)
+        if self.shop.tables[table].cursor is None:
+            assert len(active) <= 1
+            return
+        counts = dict(self.query(f"select _extract_id, count(*) from {raw} group by 1"))
+        assert {key: rows for key, rows, *_ in active if rows} == counts
+
+    def clear(self) -> None:
+        with self.warehouse.connect() as connection:
+            connection.execute(f"drop schema if exists raw_{NAME} cascade")
+            ensure_ledger(connection)
+            for table in ("extracts", "objects", "changes", "days", "cursors"):
+                connection.execute(f"delete from ledger.{table} where shop = %s", [NAME])  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from resources.objects import table_of
 from resources.settings import PROJECT_ROOT
 from resources.shops import ShopsError, load_shops
 
@@ -53,7 +54,16 @@ def test_a_good_file(tmp_path: Path) -> None:
     [
         ("    currency: GBP", "    curency: GBP", "shops.yaml:5: one.curency", "unknown key; did you mean 'currency'?"),
         ("        objects", "        object", "shops.yaml:13: one.tables.lines.object", "did you mean 'objects'?"),
-        ("kind: objects", "kind: bigquery", "shops.yaml:10: one.source.kind", "'bigquery'"),
+        ("kind: objects", "kind: bigqery", "shops.yaml:10: one.source.kind", "not known; .* perhaps 'bigquery'"),
+        ("kind: objects", "kid: objects", "shops.yaml:9: one.source.kind", "missing; add it: objects or bigquery"),
+        ("kind: objects", "kind: bigquery", "shops.yaml:9: one.source.dataset", "missing; add it"),
+        ('objects: ["*.csv"]', "cursor: at", "shops.yaml:12: one.tables.lines", "`objects` is missing; add it"),
+        (
+            "encoding: cp1252",
+            "restate_days: 2",
+            "shops.yaml:14: one.tables.lines.restate_days",
+            "nothing to restate in a source of kind objects; remove it",
+        ),
         (
             "kind: objects",
             "kind: objects\n      bucket: x",
@@ -117,3 +127,64 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "shops.yaml").write_bytes(GOOD.replace("One", "Ön").encode("latin-1"))
     with pytest.raises(ShopsError, match=r"shops.yaml: not UTF-8.*Save it as UTF-8"):
         load_shops(tmp_path / "shops.yaml")
+
+
+TABLES = """shops:
+  one:
+    title: Shop One
+    timezone: Europe/London
+    currency: GBP
+    language: en
+    live: false
+    provides: [orders, products]
+    source:
+      kind: bigquery
+      dataset: bigquery-public-data.thelook_ecommerce
+    tables:
+      events:
+        cursor: created_at
+        restate_days: 2
+      users:
+        key: [id]
+"""
+
+
+def test_a_source_of_tables(tmp_path: Path) -> None:
+    (tmp_path / "shops.yaml").write_text(TABLES)
+    shop = load_shops(tmp_path / "shops.yaml")["one"]
+    assert (shop.source.kind, shop.tables["events"].restate_days, shop.tables["users"].key) == ("bigquery", 2, ["id"])
+    found = [table_of(shop, name) for name in ("events/a.parquet", "events/2024/a.csv", "users.csv", "other/a.csv")]
+    assert found == ["events", "events", None, None]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "words"),
+    [
+        ("dataset:", "datset:", "shops.yaml:11: one.source.datset", "unknown key; did you mean 'dataset'?"),
+        ("bigquery-public-data.", "", "shops.yaml:11: one.source.dataset", "write project.dataset"),
+        (
+            "key: [id]",
+            "objects: ['*']",
+            "shops.yaml:17: one.tables.users.objects",
+            "found by its own name, users; remove",
+        ),
+        (
+            "        key: [id]",
+            "        sheet: x",
+            "shops.yaml:16: one.tables.users",
+            "compared by `key`; add one of the two",
+        ),
+        (
+            "key: [id]",
+            "key: [id]\n        restate_days: 3",
+            "shops.yaml:18: one.tables.users.restate_days",
+            "add `cursor`, or remove `restate_days`",
+        ),
+        ("restate_days: 2", "restate_days: -2", "shops.yaml:15: one.tables.events.restate_days", "greater than"),
+        ("restate_days", "restat_days", "shops.yaml:15: one.tables.events.restat_days", "did you mean 'restate_days'?"),
+    ],
+)
+def test_a_fault_of_a_source_of_tables(tmp_path: Path, old: str, new: str, place: str, words: str) -> None:
+    assert TABLES.count(old) == 1
+    message = fault(tmp_path, TABLES.replace(old, new))
+    assert any(line.startswith(place) and re.search(words, line) for line in message.splitlines()), message

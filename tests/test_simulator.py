@@ -3,12 +3,14 @@
 import csv
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import sys
 import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +21,8 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from simulator import online_retail as shop
+from simulator.plan import Drift, Plan, Written
+from simulator.world import promotion_on
 
 BIG = 60_000
 SIZES = [(7, 3_000), (3, 3_000), (7, 6_000), (7, BIG)]
@@ -484,3 +488,183 @@ def test_a_broken_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OSError, match="no space"):
         (shop.write_xlsx if name.endswith("xlsx") else shop.write_csv)(tmp_path / name)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"old")]
+
+
+# A shop that grows
+
+
+UNTIL = date(2026, 5, 29)
+PLAN = Plan(7, 6_000 / shop.PUBLIC_LINES, UNTIL - timedelta(days=shop.PUBLIC_DAYS - 1), UNTIL)
+
+
+def grown(plan: Plan) -> list[shop.Row]:
+    """All rows of a plan by their time, those that are late too."""
+    lines = round(plan.scale * shop.PUBLIC_LINES)
+    return list(shop._Shop(plan.seed, lines, plan.start, plan.until, grows=True, drifts=plan.drifts).run())
+
+
+def write_plan(folder: Path, plan: Plan, after: date | None = None) -> list[Written]:
+    return shop.write(folder / "data", folder / "truth", plan, after, lambda _: None)
+
+
+def file_rows(path: Path) -> list[tuple[str, ...]]:
+    """The rows of a workbook or a CSV, alike."""
+    if path.suffix == ".csv":
+        return [(*row[:5], f"{float(row[5]):.3f}", *row[6:]) for row in lines_of(path)[1:]]
+    cells = CalamineWorkbook.from_path(path).get_sheet_by_name("Online Retail").to_python()[1:]
+
+    def text(cell: object) -> str:
+        return str(int(cell)) if isinstance(cell, float) else str(cell)
+
+    return [
+        (*map(text, row[:4]), f"{row[4]:%Y-%m-%d %H:%M:%S}", f"{float(row[5]):.3f}", *map(text, row[6:]))
+        for row in cells
+    ]
+
+
+def folder_rows(folder: Path) -> Counter[tuple[str, ...]]:
+    return Counter(row for path in (folder / "data").iterdir() for row in file_rows(path))
+
+
+def test_growing_ends_where_one_write_ends(tmp_path: Path) -> None:
+    plan = replace(PLAN, drifts=(Drift("volume", date(2026, 4, 20)),))
+    (once,) = write_plan(tmp_path / "whole", plan)
+    assert (once.table, once.path.name) == ("invoice_lines", "Online Retail.xlsx")
+    assert once.rows == len(file_rows(once.path)) == pytest.approx(6_700, rel=0.1)
+    after = None
+    # The 4th is a Saturday: the shop is closed, and no invoice is late.
+    for until in (date(2026, 4, 3), date(2026, 4, 4), date(2026, 4, 19), UNTIL):
+        files = write_plan(tmp_path / "grown", replace(plan, until=until), after)
+        if after is not None and files:
+            assert [file.path.name for file in files] == [f"Online Retail_{until}.csv"]
+        assert bool(files) == (until != date(2026, 4, 4))
+        after = until
+    assert folder_rows(tmp_path / "grown") == folder_rows(tmp_path / "whole")
+    assert (tmp_path / "grown/truth/truth.json").read_bytes() == (tmp_path / "whole/truth/truth.json").read_bytes()
+
+
+def test_a_shop_that_grows_is_the_same_however_far_it_runs() -> None:
+    short, long = grown(replace(PLAN, until=date(2026, 1, 15))), grown(replace(PLAN, until=date(2027, 12, 31)))
+    assert long[: len(short)] == short and len(short) > 3_000
+    later = [row for row in long if row[4].date() > UNTIL]
+    # Another year and a half: new customers come, the old faults recur, ids stay unique and of five digits.
+    known = {row[6] for row in long if row[4].date() <= UNTIL}
+    fresh = {row[6] for row in later} - known - {None}
+    assert len(fresh) > 0.5 * len(known) and all(len(who) == 5 for who in fresh if who)
+    assert sum(abs(row[3]) > 60_000 for row in later) >= 2
+    recent = {row[6] for row in later if row[4].year == 2027 and row[4].month > 9} - {None}
+    assert len(recent & known) < 0.4 * len(recent)  # most of the first year's customers have lapsed
+    count = faults(long)
+    wrong = {
+        kind: count[kind] / len(long)
+        for kind, (low, high) in BOUNDS.items()
+        if not 0.75 * low <= count[kind] / len(long) <= 1.25 * high
+    }
+    assert not wrong
+
+
+def test_late_invoices_arrive_after_their_day(tmp_path: Path) -> None:
+    plan = replace(PLAN, scale=30_000 / shop.PUBLIC_LINES)
+    (file,) = write_plan(tmp_path, plan)
+    data = file_rows(file.path)
+    late = json.loads((tmp_path / "truth/truth.json").read_text())["late"]
+    invoices = {row[0]: row[4][:10] for row in data}
+    assert 0.002 < len(late) / len(invoices) < 0.009
+    here = {number: arrival for number, arrival in late.items() if number in invoices}
+    assert all(
+        1 <= (date.fromisoformat(arrival) - date.fromisoformat(invoices[number])).days <= 3
+        for number, arrival in here.items()
+    )
+    newest = ""
+    out_of_order = set()
+    for row in data:
+        newest = max(newest, row[4][:10])
+        if row[4][:10] < newest:
+            out_of_order.add(row[0])
+    assert out_of_order and out_of_order <= set(here)
+
+
+def test_price_sensitivity_is_recovered_from_the_promotions() -> None:
+    plan = replace(PLAN, scale=120_000 / shop.PUBLIC_LINES, until=PLAN.start + timedelta(days=540))
+    sold: Counter[tuple[str, date]] = Counter()
+    prices = defaultdict(list)
+    categories = shop.truth(7, 120_000)["categories"]  # the assortment of the same size
+    for row in grown(plan):
+        category = categories.get(row[1])
+        if category and is_sale(row) and row[3] < 60_000:
+            sold[category, row[4].date()] += 1
+            if row[6] and row[3] < 24:
+                prices[row[1], row[4].date()].append(row[5])
+    names = list(shop.CATEGORIES)
+    cuts = {
+        (names[i], day): promotion.cut
+        for day in {d for _, d in sold}
+        if (promotion := promotion_on(7, "online_retail", day, len(names)))
+        for i in promotion.categories
+    }
+    during, around, expected = defaultdict(float), defaultdict(float), defaultdict(list)
+    for (category, day), cut in cuts.items():
+        beside = [day + timedelta(days=shift) for shift in (-14, -7, 7, 14)]
+        if all((category, d) not in cuts and sold[category, d] for d in beside):
+            strength = round(shop.PRICE_SENSITIVITY[category])
+            during[strength] += sold[category, day]
+            around[strength] += sum(sold[category, d] for d in beside) / 4
+            expected[strength].append((1 - cut) ** -shop.PRICE_SENSITIVITY[category])
+    for strength, values in expected.items():
+        assert during[strength] / around[strength] == pytest.approx(mean(values), rel=0.15)
+    assert set(expected) == {1, 2, 3}
+    cheaper = [
+        float(min(prices[code, day])) / float(median(prices[code, day - timedelta(days=7)])) / (1 - cut)
+        for (code, day) in list(prices)
+        if (cut := cuts.get((categories[code], day))) and prices.get((code, day - timedelta(days=7)))
+    ]
+    assert len(cheaper) > 100 and median(cheaper) == pytest.approx(1.0, abs=0.02)
+
+
+def test_drifts_of_a_shop_show_from_their_day_on() -> None:
+    start = date(2026, 1, 20)
+    plan = replace(PLAN, scale=40_000 / shop.PUBLIC_LINES)
+    plain = grown(plan)
+    moved = grown(replace(plan, drifts=(Drift("tastes", start), Drift("prices", start), Drift("volume", start))))
+    first = [row for row in plain if row[4].date() < start]
+    assert moved[: len(first)] == first and moved[len(first)][4].date() >= start
+    truth = shop.truth(7, 40_000)
+    after = [[row for row in data if row[4].date() >= start] for data in (plain, moved)]
+    assert len(after[1]) / len(after[0]) == pytest.approx(1.8, rel=0.03)
+
+    def liked(data: list[shop.Row]) -> float:
+        return mean(
+            truth["categories"][row[1]] in truth["favourites"][row[6]]
+            for row in data
+            if row[6] in truth["favourites"] and row[1] in truth["categories"] and is_sale(row)
+        )
+
+    assert liked(after[0]) > 0.5 > 0.3 > liked(after[1])
+    lines = round(plan.scale * shop.PUBLIC_LINES)
+    made = shop._Shop(7, lines, plan.start, plan.until, grows=True)
+    dearer = {product.code for product, shifted in zip(made.products, made.shifted, strict=True) if shifted}
+    levels = []
+    for data in after:
+        level = defaultdict(list)
+        for row in data:
+            if row[6] and is_sale(row) and row[3] < 24:
+                level[row[1]].append(float(row[5]))
+        levels.append({code: median(values) for code, values in level.items()})
+    ratio = {code: levels[1][code] / levels[0][code] for code in levels[0] if code in levels[1]}
+    assert median(value for code, value in ratio.items() if code in dearer) == pytest.approx(1.25, abs=0.02)
+    assert median(value for code, value in ratio.items() if code not in dearer) == pytest.approx(1.0, abs=0.01)
+    assert 0.3 < sum(code in dearer for code in ratio) / len(ratio) < 0.5
+
+
+def test_what_a_shop_cannot_show_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="online_retail cannot show the drift 'wording': it can show tastes, prices"):
+        write_plan(tmp_path, replace(PLAN, drifts=(Drift("wording", UNTIL),)))
+    with pytest.raises(ValueError, match="closed on all days"):
+        write_plan(tmp_path, replace(PLAN, start=date(2025, 12, 26), until=date(2025, 12, 31)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_above_what_a_sheet_holds_the_shop_is_a_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shop, "MAX_SHEET_LINES", 5_000)
+    (file,) = write_plan(tmp_path, PLAN)
+    assert file.path.name == "Online Retail.csv" and file.rows == len(file_rows(file.path)) > 5_000

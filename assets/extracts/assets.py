@@ -4,10 +4,12 @@ from typing import Any
 
 import dagster as dg
 
+from assets.extracts.days import check_days_of
 from assets.extracts.declared import Declared, declared_table
 from assets.extracts.errors import ExtractError
 from assets.extracts.extract import Report, extract_table
-from resources.dagster_resources import LakeResource, ObjectsResource, WarehouseResource
+from assets.extracts.tables import extract_source_table
+from resources.dagster_resources import LakeResource, ObjectsResource, TablesResource, WarehouseResource
 from resources.shops import Shop
 
 OWNER = "team:data"
@@ -24,18 +26,19 @@ def raw_key(shop: str, table: str) -> dg.AssetKey:
 
 def _raw_asset(shop: Shop, table: str) -> dg.AssetsDefinition:
     declared = declared_table(shop.name, table)
+    check_days_of(shop, declared)
 
     @dg.asset(
         key=raw_key(shop.name, table),
         group_name="raw",
         owners=[OWNER],
-        kinds={"postgres", "parquet"},
+        kinds={"postgres", "parquet", *({"bigquery"} if shop.source.kind == "bigquery" else ())},
         description=f"{declared.description} Extracted from {shop.title}, each source record once.",
         tags={"shop": shop.name},
         metadata={
             "dagster/table_name": f"{shop.raw_schema}.{table}",
             "dagster/column_schema": _column_schema(declared),
-            "source objects": ", ".join(shop.tables[table].objects),
+            **_source(shop, table),
         },
         check_specs=[
             dg.AssetCheckSpec(
@@ -52,12 +55,18 @@ def _raw_asset(shop: Shop, table: str) -> dg.AssetsDefinition:
         pool=f"extract_{shop.name}",
     )
     def raw(
-        context: dg.AssetExecutionContext, warehouse: WarehouseResource, lake: LakeResource, objects: ObjectsResource
+        context: dg.AssetExecutionContext,
+        warehouse: WarehouseResource,
+        lake: LakeResource,
+        objects: ObjectsResource,
+        tables: TablesResource,
     ) -> dg.MaterializeResult:
+        held, files, say = warehouse.client(), lake.client(), context.log.info
         try:
-            report = extract_table(
-                warehouse.client(), lake.client(), objects.client(shop), shop, table, say=context.log.info
-            )
+            if shop.source.kind == "objects":
+                report = extract_table(held, files, objects.client(shop), shop, table, say=say)
+            else:
+                report = extract_source_table(held, files, tables.client(shop), shop, table, say=say)
         except ExtractError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         for refused in report.failed:
@@ -67,6 +76,17 @@ def _raw_asset(shop: Shop, table: str) -> dg.AssetsDefinition:
         )
 
     return raw
+
+
+def _source(shop: Shop, table: str) -> dict[str, str]:
+    """Where a raw table comes from, and how it is read."""
+    if shop.source.kind == "objects":
+        return {"source": "objects", "source objects": ", ".join(shop.tables[table].objects)}
+    settings = shop.tables[table]
+    how = f"by slices of {settings.cursor}" if settings.cursor else f"whole, compared by {', '.join(settings.key)}"
+    if settings.restate_days is not None:
+        how += f"; the last {settings.restate_days} days again in each run, and all once a week"
+    return {"source": f"bigquery: {shop.source.dataset}.{table}", "read": how}
 
 
 def _column_schema(declared: Declared) -> dg.TableSchema:
@@ -129,7 +149,16 @@ def _metadata(report: Report) -> dict[str, Any]:
         "objects in the source": report.objects,
         "bytes": totals["bytes"],
         "seconds": round(report.seconds, 2),
+        "source": report.uri,
     }
+    if report.slices:
+        metadata |= {"slices read": report.slices, "days changed": report.days_changed}
+        metadata |= {"rows not due yet": report.later}
+    if report.days_linked:
+        metadata["days changed through other tables"] = report.days_linked
+    if report.read_to is not None and report.lag is not None:
+        metadata |= {"read to": report.read_to.isoformat(), "lag seconds": round(report.lag.total_seconds())}
+        metadata["compared whole"] = report.compared_all
     if totals["cursor_high"]:
         metadata |= {"cursor from": totals["cursor_low"], "cursor to": totals["cursor_high"]}
     if report.loaded:

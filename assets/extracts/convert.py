@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from assets.extracts.declared import Column
+from assets.extracts.declared import EPOCH_MS, Column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,6 +27,7 @@ _ISO_ZONED = _ISO[:-1] + r"( ?UTC|Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _WHOLE = r"^[+-]?0*\d{1,19}(\.0*)?$"
 _REAL = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 _SCIENTIFIC = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]{1,2}$"
+_EPOCH_MS = r"^[0-9]{1,14}$"
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
@@ -154,7 +155,14 @@ def _dates_from_text(texts: pa.Array, column: Column) -> tuple[pa.Array, pa.Arra
 
     target = column.arrow_type
     zoned = getattr(target, "tz", None) is not None
-    wanted = " or ".join(("an ISO date and time" + (" with its UTC offset" if zoned else ""), *column.formats))
+    formats = tuple(item for item in column.formats if item != EPOCH_MS)
+    wanted = " or ".join(("an ISO date and time" + (" with its UTC offset" if zoned else ""), *formats))
+    given, counted = texts, None
+    if EPOCH_MS in column.formats:
+        wanted = f"milliseconds since 1970 or {wanted}"
+        whole = pc.if_else(pc.match_substring_regex(texts, _EPOCH_MS), texts, pa.scalar(None, pa.string()))
+        counted = whole.cast(pa.int64()).cast(pa.timestamp("ms", tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
+        texts = pc.if_else(pc.is_valid(whole), pa.scalar(None, pa.string()), texts)
     parsed: pa.Array | None = None
     if not zoned:
         iso = pc.if_else(pc.match_substring_regex(texts, _ISO), texts, pa.scalar(None, pa.string()))
@@ -162,12 +170,14 @@ def _dates_from_text(texts: pa.Array, column: Column) -> tuple[pa.Array, pa.Arra
             parsed = iso.cast(pa.timestamp("us"))
         except pa.ArrowInvalid:
             parsed = None  # a day such as 30 February: this batch goes the slow way
-    if parsed is None or (column.formats and parsed.null_count > texts.null_count):
+    if parsed is None or (formats and parsed.null_count > texts.null_count):
         # Arrow's strptime makes 2 March of 30 February, so Python's reads each distinct text once.
         encoded = texts.dictionary_encode()
-        found = [_one_instant(text, column.formats, zoned) for text in encoded.dictionary.to_pylist()]
+        found = [_one_instant(text, formats, zoned) for text in encoded.dictionary.to_pylist()]
         instants = pa.array(found, pa.timestamp("us", tz="UTC") if zoned else pa.timestamp("us"))
         parsed = instants.take(encoded.indices)
+    if counted is not None:
+        parsed, texts = pc.coalesce(counted, parsed), given
     inside, note = _in_range(parsed)
     bad = _bad(pc.invert(pc.and_(pc.is_valid(parsed), inside)), texts)
     return _to_date(pc.if_else(inside, parsed, None), target), bad, wanted + note
@@ -246,7 +256,8 @@ def _from_typed(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, s
     number = pa.types.is_integer(source) or pa.types.is_floating(source) or pa.types.is_decimal(source)
     if number and pa.types.is_floating(target):
         return values.cast(target, safe=False), _none_bad(values), "a number"
-    if number and (pa.types.is_string(target) or pa.types.is_decimal(target) or pa.types.is_integer(target)):
+    exact = pa.types.is_string(target) or pa.types.is_decimal(target) or pa.types.is_integer(target)
+    if number and (exact or EPOCH_MS in column.formats):
         # Numbers go by their decimal text: 2.55 is 2.55, and 17850.0, as pandas writes an id beside nulls, is 17850.
         if pa.types.is_integer(source) and not pa.types.is_decimal(target):
             texts = values.cast(pa.string())

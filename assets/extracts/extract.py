@@ -11,27 +11,30 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from assets.extracts import ledger
+from assets.extracts import days, ledger
 from assets.extracts.declared import EXTRACT_ID, Column, DeclarationError, Declared, declared_table
 from assets.extracts.errors import ExtractError
-from assets.extracts.formats import BATCH_ROWS, read_object
+from assets.extracts.formats import read_object
 from assets.extracts.raw import add_columns, ensure_raw_table, raw_columns
 from assets.extracts.rows import Counted, Rejects, match_headers, typed_batches
 from resources.failpoints import failpoint
 from resources.lake import Lake
 from resources.objects import ObjectInfo, ObjectStore, table_of
 from resources.shops import Shop, Table
+from resources.tables import BATCH_ROWS
 from resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import psycopg
 
 Say = Callable[[str], None]
+SLICE, WHOLE = "slice", "whole table"
+"""The formats of extracts from table sources."""
 
 
 @dataclass
@@ -64,6 +67,21 @@ class Report:
     totals: dict[str, Any] = field(default_factory=dict)
     data_version: str = ""
     sample: list[dict[str, Any]] = field(default_factory=list)
+    uri: str = ""
+    """Where the source is."""
+    slices: int = 0
+    """Slices that were read, of a table that is read by slices."""
+    days_changed: int = 0
+    days_linked: int = 0
+    """Further days of the shop that were found through other tables."""
+    later: int = 0
+    """Rows of the source that are not due yet."""
+    compared_all: bool = False
+    """Whether all of the table was compared with the source."""
+    read_to: datetime | None = None
+    """Up to which instant the table was read."""
+    lag: timedelta | None = None
+    """How far behind the present that was."""
 
     @property
     def is_unchanged(self) -> bool:
@@ -113,15 +131,19 @@ def extract_table(
     began = time.monotonic()
     table = shop.tables[table_name]
     declared = declared or declared_table(shop.name, table_name)
-    _check_cursor(table, declared)
-    report = Report(shop.name, table_name)
+    check_cursor(table, declared)
+    days.check_days_of(shop, declared)
+    others = days.linked_tables(declared)
+    report = Report(shop.name, table_name, uri=store.location)
     with warehouse.advisory_lock(
         f"extract {shop.name}.{table_name}",
         waiting=lambda: say("another extract of this table is at work; waiting for it"),
     ):
         with warehouse.connect() as connection:
             ledger.ensure_ledger(connection)
-            ensure_raw_table(connection, shop, declared)
+            for each in (declared, *others):
+                ensure_raw_table(connection, shop, each)
+            refuse_other_formats(connection, shop, table_name, {SLICE, WHOLE}, are_ours=False)
             connection.commit()
             items = [item for item in store.list() if table_of(shop, item.name) == table_name]
             report.objects = len(items)
@@ -153,7 +175,7 @@ def extract_table(
                     say(f"skipped {name}: {step.reason}")
                 if step.load:
                     say(f"[{number}/{len(steps)}] reading {name} ({step.item.size / 1e6:,.1f} MB)")
-                    loaded = _load(warehouse, lake, store, shop, table, declared, step, say)
+                    loaded = _load(warehouse, lake, store, shop, table, declared, others, step, say)
                     report.loaded.append(loaded)
                     say(
                         f"committed {loaded.rows:,} rows of {name} in {loaded.seconds:.1f} s"
@@ -162,7 +184,7 @@ def extract_table(
                         + (f", new columns {', '.join(loaded.new_columns)}" if loaded.new_columns else "")
                     )
                 else:
-                    removed = _take_note(warehouse, shop, declared, step)
+                    removed = _take_note(warehouse, shop, declared, others, step)
                     if removed:
                         report.loaded.append(Loaded(step.item.uri, "known bytes", 0, 0, removed, 0, 0.0, []))
             except ExtractError as error:
@@ -175,7 +197,7 @@ def extract_table(
         extracts = ledger.active_extracts(connection, shop.name, table_name)
         report.totals = ledger.totals(extracts)
         report.data_version = ledger.data_version(extracts)
-        report.sample = _sample(connection, shop, declared)
+        report.sample = sample(connection, shop, declared)
     report.seconds = time.monotonic() - began
     return report
 
@@ -230,7 +252,7 @@ def _open(store: ObjectStore, item: ObjectInfo) -> BinaryIO:
         raise ExtractError(f"the file cannot be opened ({error})", "make it readable for this user") from error
 
 
-def _check_cursor(table: Table, declared: Declared) -> None:
+def check_cursor(table: Table, declared: Declared) -> None:
     if table.cursor is None:
         return
     column = declared.column(table.cursor)
@@ -249,6 +271,7 @@ def _load(
     shop: Shop,
     table: Table,
     declared: Declared,
+    others: list[Declared],
     step: Step,
     say: Say,
 ) -> Loaded:
@@ -267,7 +290,7 @@ def _load(
                 failpoint("extract.lake_writing")
                 if counted.rows % (8 * BATCH_ROWS) < len(batch):
                     say(f"read {counted.rows:,} rows of {step.item.name}")
-            _refuse_if_too_many_rejected(counted, table)
+            refuse_if_too_many_rejected(counted, table)
             if digest(store, step.item) != step.sha256:
                 raise ExtractError(
                     "the file changed while it was read",
@@ -279,7 +302,7 @@ def _load(
         connection.execute("set lock_timeout = '60s'")
         add_columns(connection, shop, declared, mapping.new)
         failpoint("extract.transaction_begun")
-        removed, removed_days = _remove(connection, shop, declared, table, step)
+        removed, removed_days = _remove(connection, shop, declared, step)
         row = connection.execute(
             "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes,"
             " cursor_low, cursor_high, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0)"
@@ -295,30 +318,28 @@ def _load(
         failpoint("extract.old_rows_deleted")
         columns = [column for column, _ in mapping.columns]
         copy_into(connection, lake, lake_name, (shop.raw_schema, declared.table), columns, extract_id)
-        _copy_rejects(connection, shop, declared.table, extract_id, rejects)
+        copy_rejects(connection, shop, declared.table, extract_id, rejects)
         failpoint("extract.copied")
-        days = (counted.days if table.cursor else {None}) | removed_days
         ledger.remember_object(
             connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size
         )
         seconds = time.monotonic() - began
         connection.execute("update ledger.extracts set seconds = %s where extract_id = %s", [seconds, extract_id])
-        ledger.record_changes(connection, shop.name, declared.table, extract_id, days)
+        days.record_changes(connection, shop, declared, extract_id, counted.days | removed_days, others)
         failpoint("extract.ledger_written")
     failpoint("extract.committed")
     if counted.rows >= 10_000:
-        _analyze(warehouse, shop, declared)
+        analyze(warehouse, shop, declared)
     return Loaded(
         *(step.item.uri, reading.format, counted.rows, counted.rejected, removed, step.item.size, seconds),
         new_columns=[column.name for column in mapping.new],
     )
 
 
-def _take_note(warehouse: Warehouse, shop: Shop, declared: Declared, step: Step) -> int:
+def _take_note(warehouse: Warehouse, shop: Shop, declared: Declared, others: list[Declared], step: Step) -> int:
     """Remember an object whose bytes are known already, and remove what it had before; returns the rows removed."""
-    table = shop.tables[declared.table]
     with warehouse.connect() as connection:
-        removed, days = _remove(connection, shop, declared, table, step)
+        removed, removed_days = _remove(connection, shop, declared, step)
         ledger.remember_object(
             connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size
         )
@@ -328,13 +349,11 @@ def _take_note(warehouse: Warehouse, shop: Shop, declared: Declared, step: Step)
                 " and removed_at is null",
                 [shop.name, declared.table, step.sha256],
             ).fetchone()
-            ledger.record_changes(connection, shop.name, declared.table, row[0] if row else 0, days)
+            days.record_changes(connection, shop, declared, row[0] if row else 0, removed_days, others, came=False)
     return removed
 
 
-def _remove(
-    connection: psycopg.Connection, shop: Shop, declared: Declared, table: Table, step: Step
-) -> tuple[int, set[date | None]]:
+def _remove(connection: psycopg.Connection, shop: Shop, declared: Declared, step: Step) -> tuple[int, set[date | None]]:
     """Remove the rows and rejects of what a step replaces; returns how many rows and the shop's days that they had."""
     if step.replaces is None:
         return 0, set()
@@ -354,13 +373,12 @@ def _remove(
     ).fetchone()
     if old is None:
         return 0, set()
-    day: sql.Composable = sql.SQL("null::date")
-    if table.cursor is not None:
-        column = declared.column(table.cursor)
-        zone = sql.SQL(" at time zone {}").format(sql.Literal(shop.timezone))
-        shift = zone if column is not None and column.data_type == "timestamptz" else sql.SQL("")
-        day = sql.SQL("({}{})::date").format(sql.Identifier(table.cursor), shift)
-    names = {"raw": sql.Identifier(shop.raw_schema, declared.table), "day": day, "id": sql.Identifier(EXTRACT_ID)}
+    days.keep_gone(connection, shop, declared, sql.SQL("{} = %s").format(sql.Identifier(EXTRACT_ID)), list(old))
+    names = {
+        "raw": sql.Identifier(shop.raw_schema, declared.table),
+        "day": days.day_of_row(shop, declared),
+        "id": sql.Identifier(EXTRACT_ID),
+    }
     rows = connection.execute(
         sql.SQL(
             "with gone as (delete from {raw} where {id} = %s returning {day} as day)"
@@ -412,28 +430,68 @@ def copy_into(
         copy.write(encoder.finish())
 
 
-def _copy_rejects(connection: psycopg.Connection, shop: Shop, table: str, extract_id: int, rejects: Rejects) -> None:
+def copy_rejects(
+    connection: psycopg.Connection,
+    shop: Shop,
+    table: str,
+    extract_id: int,
+    rejects: Rejects,
+    only_days: Collection[date | None] | None = None,
+) -> None:
+    """Put rejected rows into the shop's table of them.
+
+    Args:
+        only_days: the days whose rows are wanted; None: all.
+    """
     from psycopg import sql
 
     if not rejects.file.tell():
         return
     rejects.file.seek(0)
     connection.execute(
-        "create temp table incoming_rejects (line bigint, column_name text, reason text, raw text) on commit drop"
+        "create temp table incoming_rejects (line bigint, column_name text, reason text, raw text, day date, uri text)"
+        " on commit drop"
     )
     with connection.cursor() as cursor, cursor.copy("copy incoming_rejects from stdin") as copy:
         while block := rejects.file.read(1 << 20):
             copy.write(block)
     connection.execute(
         sql.SQL(
-            "insert into {} (extract_id, table_name, line, column_name, reason, raw)"
-            " select %s, %s, * from incoming_rejects"
+            "insert into {} (extract_id, table_name, line, column_name, reason, raw, day, uri)"
+            " select %s, %s, * from incoming_rejects where %s or day = any(%s) or (day is null and %s)"
         ).format(sql.Identifier(shop.raw_schema, "rejects")),
-        [extract_id, table],
+        [
+            *(extract_id, table, only_days is None),
+            [day for day in only_days or () if day is not None],
+            only_days is not None and None in only_days,
+        ],
     )
 
 
-def _refuse_if_too_many_rejected(counted: Counted, table: Table) -> None:
+def refuse_other_formats(
+    connection: psycopg.Connection, shop: Shop, table: str, formats: set[str], are_ours: bool
+) -> None:
+    """See that what a raw table holds was loaded in the way in which it is to be loaded now.
+
+    Args:
+        formats: formats of extracts.
+        are_ours: whether these alone may be there, or these alone may not.
+
+    Raises:
+        ExtractError: it was not; the rows would be there twice.
+    """
+    others = {name for name in ledger.formats(connection, shop.name, table) if (name in formats) != are_ours}
+    if others:
+        raise ExtractError(
+            f"its rows were loaded in another way (as {', '.join(sorted(others))}): the source or the cursor of the "
+            "table was changed in config/shops.yaml",
+            f"change it back; or, to load the table anew, run: cartograph forget {shop.name} {table}",
+            shop=shop.name,
+            table=table,
+        )
+
+
+def refuse_if_too_many_rejected(counted: Counted, table: Table) -> None:
     total = counted.rows + counted.rejected
     if not total or counted.rejected <= table.max_rejected_share * total:
         return
@@ -463,14 +521,14 @@ def lake_file(shop: str, table: str, name: str, sha256: str) -> str:
     return f"raw/{shop}/{table}/{safe or 'object'}/{sha256[:32]}.parquet"
 
 
-def _analyze(warehouse: Warehouse, shop: Shop, declared: Declared) -> None:
+def analyze(warehouse: Warehouse, shop: Shop, declared: Declared) -> None:
     from psycopg import sql
 
     with warehouse.connect(autocommit=True) as connection:
         connection.execute(sql.SQL("analyze {}").format(sql.Identifier(shop.raw_schema, declared.table)))
 
 
-def _sample(connection: psycopg.Connection, shop: Shop, declared: Declared, limit: int = 5) -> list[dict[str, Any]]:
+def sample(connection: psycopg.Connection, shop: Shop, declared: Declared, limit: int = 5) -> list[dict[str, Any]]:
     """Some rows of the raw table, personal data left out."""
     from psycopg import sql
     from psycopg.rows import dict_row

@@ -26,12 +26,12 @@ from typing import IO, TYPE_CHECKING, Any
 from assets.extracts.convert import cell_text
 from assets.extracts.errors import ExtractError
 from resources.shops import Table
+from resources.tables import BATCH_ROWS, Part, Span
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-BATCH_ROWS = 65_536
 _BLOCK_BYTES = 4 << 20
 _SPOOL_BYTES = 32 << 20
 _HEAD_BYTES = 1 << 16
@@ -82,6 +82,7 @@ class Chunk:
 
     columns: dict[str, pa.Array]
     lines: np.ndarray
+    """0 for rows that have no line."""
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -128,6 +129,43 @@ def read_object(stream: IO[bytes], name: str, table: Table) -> Reading:
     if head.startswith(b"PAR1"):
         return _read_parquet(stream)
     return _read_csv(stream, head, table)
+
+
+def read_part(part: Part, table: Table, cursor: str | None = None, span: Span | None = None) -> Reading:
+    """Begin to read a part of a table: of one that can be sliced not much more than the span, of another all.
+
+    Args:
+        cursor: the header of the column that the span is of; None: all rows.
+
+    Raises:
+        ExtractError: it cannot be read; also while the chunks are taken.
+    """
+    import pyarrow as pa
+
+    try:
+        if not part.is_sliceable:
+            return read_object(part.open(), part.name, table)
+        schema = part.schema
+    except FileNotFoundError as error:
+        raise ExtractError("the file is gone since the source was listed", "run again") from error
+    except pa.ArrowException as error:
+        raise _cut_short("Parquet file", error) from error
+    except OSError as error:
+        raise ExtractError(f"the file cannot be read ({error})", "make it readable for this user, and whole") from error
+    types = dict(zip(schema.names, schema.types, strict=True))
+    return Reading("Parquet", list(schema.names), _part_chunks(part, cursor, span or Span()), types, line=None)
+
+
+def _part_chunks(part: Part, cursor: str | None, span: Span) -> Iterator[Chunk]:
+    import numpy as np
+    import pyarrow as pa
+
+    try:
+        for batch, lines in part.scan(None, cursor, span):
+            columns = {name: _as_bytes(values) for name, values in zip(batch.schema.names, batch.columns, strict=True)}
+            yield Chunk(columns, np.zeros(len(batch), dtype="int64") if lines is None else lines)
+    except (pa.ArrowException, OSError) as error:
+        raise _cut_short("Parquet file", error) from error
 
 
 # ---- compressed ------------------------------------------------------------------------------------------------------

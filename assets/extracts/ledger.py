@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ create table if not exists ledger.extracts (
     removed_at timestamptz
 );
 comment on table ledger.extracts is
-    'One row is one object whose rows were put into a raw table. removed_at: new bytes under its URI replaced them.';
+    'One row is one object, or one slice of a table, whose rows were put into a raw table; rows: how many of them are '
+    'still there. removed_at: none is any more, or what was read later says all that it said.';
 create unique index if not exists extracts_active
     on ledger.extracts (shop, table_name, sha256) where removed_at is null;
 create table if not exists ledger.objects (
@@ -50,6 +51,34 @@ create table if not exists ledger.objects (
 );
 comment on table ledger.objects is
     'One row is one URI of a source and the content that it had when it was last taken in.';
+create table if not exists ledger.days (
+    shop text not null,
+    table_name text not null,
+    day date,
+    extract_id bigint not null,
+    rows bigint not null,
+    rejected bigint not null,
+    digest text not null,
+    cursor_low text,
+    cursor_high text
+);
+comment on table ledger.days is
+    'One row is one day of a raw table that is read by slices: what it holds, and the extract that brought it; '
+    'no day: the rows whose cursor is no date.';
+create unique index if not exists days_key
+    on ledger.days (shop, table_name, coalesce(day, '-infinity'::date));
+create index if not exists days_extract on ledger.days (extract_id);
+create table if not exists ledger.cursors (
+    shop text not null,
+    table_name text not null,
+    high timestamptz not null,
+    compared_to timestamptz,
+    compared_at timestamptz,
+    primary key (shop, table_name)
+);
+comment on table ledger.cursors is
+    'One row says up to which instant a table that is read by slices was read, when all of it was last compared, and '
+    'how far a comparison that is under way has come.';
 create table if not exists ledger.changes (
     change_id bigint generated always as identity primary key,
     shop text not null,
@@ -58,7 +87,7 @@ create table if not exists ledger.changes (
     extract_id bigint not null
 );
 comment on table ledger.changes is
-    'One row is one day of a shop whose rows in a raw table an extract added or removed; no day: any of them.';
+    'One row is one day of a shop whose rows an extract of a raw table changed; no day: any of them; -infinity: none.';
 create index if not exists changes_shop on ledger.changes (shop, change_id);
 create table if not exists ledger.builds (
     shop text not null,
@@ -95,11 +124,36 @@ class Extract:
     cursor_low: str | None
     cursor_high: str | None
     committed_at: datetime
+    contents: tuple[str, ...] = ()
+    """What it holds of each day, where it is of a table that is read by slices."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """What one day of a table holds."""
+
+    rows: int
+    rejected: int
+    digest: str
+    """Of its rows as a multiset, and of its rejected ones."""
+    cursor_low: str | None = None
+    cursor_high: str | None = None
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far a table is read that is read by slices."""
+
+    high: datetime
+    compared_to: datetime | None
+    """How far a comparison of all of it has come; None where none is under way."""
+    compared_at: datetime | None
+    """When all of it was last compared; None before the first load was complete."""
 
 
 def ensure_ledger(connection: psycopg.Connection) -> None:
     """Make the ledger's tables where they are missing, in the caller's transaction."""
-    exists = connection.execute("select to_regclass('ledger.tests') is not null").fetchone()
+    exists = connection.execute("select to_regclass('ledger.cursors') is not null").fetchone()
     if exists is None or not exists[0]:
         with connection.transaction():
             # Two processes that make a schema at once would fail on each other.
@@ -110,11 +164,105 @@ def ensure_ledger(connection: psycopg.Connection) -> None:
 def active_extracts(connection: psycopg.Connection, shop: str, table: str) -> list[Extract]:
     """The extracts whose rows are in a raw table, oldest first."""
     rows = connection.execute(
-        "select extract_id, uri, sha256, lake_name, rows, rejected, bytes, cursor_low, cursor_high, committed_at"
+        "select extract_id, uri, sha256, lake_name, rows, rejected, bytes, cursor_low, cursor_high, committed_at,"
+        " array(select concat_ws(' ', coalesce(day::text, 'undated'), digest) from ledger.days"
+        " where days.extract_id = extracts.extract_id)"
         " from ledger.extracts where shop = %s and table_name = %s and removed_at is null order by extract_id",
         [shop, table],
     )
-    return [Extract(*row) for row in rows]
+    return [replace(Extract(*row[:-1]), contents=tuple(row[-1])) for row in rows]
+
+
+def lake_files(connection: psycopg.Connection, shop: str, table: str) -> list[tuple[str, list[date | None] | None]]:
+    """The lake files that make up a raw table: their names, and the days (`_day`) of each that count; None: all rows.
+
+    Later slices replace days of earlier ones, whose files keep them.
+    """
+    rows = connection.execute(
+        "select lake_name, case when format = 'slice' then array(select day from ledger.days"
+        " where days.extract_id = extracts.extract_id order by day) end"
+        " from ledger.extracts where shop = %s and table_name = %s and removed_at is null order by extract_id",
+        [shop, table],
+    )
+    return rows.fetchall()
+
+
+def formats(connection: psycopg.Connection, shop: str, table: str) -> set[str]:
+    """The formats of a table's active extracts."""
+    rows = connection.execute(
+        "select distinct format from ledger.extracts where shop = %s and table_name = %s and removed_at is null",
+        [shop, table],
+    )
+    return {name for (name,) in rows}
+
+
+def cursor_of(connection: psycopg.Connection, shop: str, table: str) -> Cursor | None:
+    """How far a table is read; None where it never was."""
+    row = connection.execute(
+        "select high, compared_to, compared_at from ledger.cursors where shop = %s and table_name = %s", [shop, table]
+    ).fetchone()
+    return None if row is None else Cursor(*row)
+
+
+def move_cursor(connection: psycopg.Connection, shop: str, table: str, cursor: Cursor) -> None:
+    """Write down how far a table is read; never less far than before."""
+    connection.execute(
+        "insert into ledger.cursors as old (shop, table_name, high, compared_to, compared_at)"
+        " values (%s, %s, %s, %s, %s) on conflict (shop, table_name) do update set"
+        " high = greatest(old.high, excluded.high), compared_to = excluded.compared_to,"
+        " compared_at = excluded.compared_at",
+        [shop, table, cursor.high, cursor.compared_to, cursor.compared_at],
+    )
+
+
+def days_between(
+    connection: psycopg.Connection, shop: str, table: str, first: date | None, behind: date | None
+) -> dict[date | None, Day]:
+    """What the ledger holds of the days from `first` (None: from the earliest) to before `behind`; with None for both
+    ends only what has no day."""
+    rows = connection.execute(
+        "select day, rows, rejected, digest, cursor_low, cursor_high from ledger.days"
+        " where shop = %(shop)s and table_name = %(table)s and case when %(behind)s::date is null then day is null"
+        " else day >= coalesce(%(first)s::date, '-infinity') and day < %(behind)s::date end",
+        {"shop": shop, "table": table, "first": first, "behind": behind},
+    )
+    return {day: Day(*rest) for day, *rest in rows}
+
+
+def replace_days(
+    connection: psycopg.Connection,
+    shop: str,
+    table: str,
+    extract_id: int,
+    days: dict[date | None, Day | None],
+) -> None:
+    """Write down what days hold now (None: nothing), and what is left of the extracts that brought them before."""
+    keys = sorted(days, key=lambda day: day or date.min)
+    left = connection.execute(
+        "delete from ledger.days where shop = %s and table_name = %s and (day = any(%s) or (day is null and %s))"
+        " returning extract_id",
+        [shop, table, [day for day in keys if day is not None], None in days],
+    ).fetchall()
+    held = [(day, days[day]) for day in keys]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into ledger.days (shop, table_name, day, extract_id, rows, rejected, digest, cursor_low,"
+            " cursor_high) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (shop, table, day, extract_id, at.rows, at.rejected, at.digest, at.cursor_low, at.cursor_high)
+                for day, at in held
+                if at is not None
+            ],
+        )
+    connection.execute(
+        "update ledger.extracts set rows = coalesce(held.rows, 0), rejected = coalesce(held.rejected, 0),"
+        " cursor_low = held.low, cursor_high = held.high, removed_at = case when held.days = 0 then now() end"
+        " from (select wanted.id, count(days.extract_id) as days, sum(days.rows) as rows,"
+        " sum(days.rejected) as rejected, min(days.cursor_low) as low, max(days.cursor_high) as high"
+        " from unnest(%s::bigint[]) as wanted (id) left join ledger.days on days.extract_id = wanted.id"
+        " group by wanted.id) as held where extracts.extract_id = held.id",
+        [sorted({key for (key,) in left} | {extract_id})],
+    )
 
 
 def known_objects(connection: psycopg.Connection, shop: str, table: str) -> dict[str, tuple[str, str]]:
@@ -136,15 +284,21 @@ def remember_object(
     )
 
 
+def lock_changes(connection: psycopg.Connection, shop: str) -> None:
+    """Hold the shop's lock on changes to the end of the transaction.
+
+    Change ids of a shop must become visible in their order, or a reader that has seen the larger of two would never see
+    the smaller. And days that are found in another table must be found after what that table's extract committed, or
+    before it takes this lock: in both cases one of the two changes names them.
+    """
+    connection.execute("select pg_advisory_xact_lock(hashtextextended('cartograph changes ' || %s, 0))", [shop])
+
+
 def record_changes(
     connection: psycopg.Connection, shop: str, table: str, extract_id: int, days: Iterable[date | None]
 ) -> None:
-    """Say which of the shop's days changed; None among them where no day can be named.
-
-    Change ids of a shop must become visible in their order, or a reader that has seen the larger of two would never see
-    the smaller: so the shop's lock is taken before the ids are, and held to the commit.
-    """
-    connection.execute("select pg_advisory_xact_lock(hashtextextended('cartograph changes ' || %s, 0))", [shop])
+    """Say which of the shop's days changed; None among them where no day can be named."""
+    lock_changes(connection, shop)
     values = sorted(days, key=lambda day: day or date.min)
     connection.execute(
         "insert into ledger.changes (shop, table_name, day, extract_id)"
@@ -155,7 +309,8 @@ def record_changes(
 
 def data_version(extracts: Iterable[Extract]) -> str:
     """A hash of what a raw table holds: equal where the same contents are loaded, however that was done."""
-    return hashlib.sha256("\n".join(sorted(item.sha256 for item in extracts)).encode()).hexdigest()[:16]
+    contents = sorted(content for item in extracts for content in item.contents or (item.sha256,))
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()[:16]
 
 
 def totals(extracts: list[Extract]) -> dict[str, Any]:

@@ -59,10 +59,17 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
             connection.execute(
                 sql.SQL(
                     "create table if not exists {rejects} (extract_id bigint not null, table_name text not null,"
-                    " line bigint, column_name text not null, reason text not null, raw text not null)"
+                    " line bigint, column_name text not null, reason text not null, raw text not null, day date,"
+                    " uri text)"
                 ).format(**names)
             )
         return
+    if "uri" not in raw_columns(connection, shop.raw_schema, "rejects"):
+        connection.execute(
+            sql.SQL("alter table {} add column if not exists day date, add column if not exists uri text").format(
+                sql.Identifier(shop.raw_schema, "rejects")
+            )
+        )
     for column in declared.columns:
         if column.name not in existing:
             add_columns(connection, shop, declared, [column])
@@ -70,8 +77,8 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
             raise ExtractError(
                 f"the raw table has the type {existing[column.name]}, and {declared.path.name} declares "
                 f"{column.data_type}",
-                f"declare {existing[column.name]}; or, to load the table anew from the objects that are still in the "
-                f"source, run: cartograph forget {shop.name} {declared.table}",
+                f"declare {existing[column.name]}; or, to load the table anew from what is still in the source, "
+                f"run: cartograph forget {shop.name} {declared.table}",
                 shop=shop.name,
                 table=declared.table,
                 column=column.name,

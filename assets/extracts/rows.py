@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from assets.extracts.convert import convert
@@ -123,6 +124,8 @@ class Counted:
     """The shop's days of the cursor's values; None for rows without one."""
     low: datetime | None = None
     high: datetime | None = None
+    later: int = 0
+    """Rows of a table source that are not due: their cursor is not before the end of what is read, and not far off."""
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(column, reason) -> rejected rows."""
     first: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
@@ -130,25 +133,92 @@ class Counted:
 
 
 class Rejects:
-    """Rejected rows of one object as text for COPY, in memory while few, then in a file: their number has no bound."""
+    """Rejected rows as text for COPY, in memory while few, then in a file: their number has no bound."""
 
     def __init__(self) -> None:
         self.file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=8 << 20)  # noqa: SIM115
+        self.uri = ""
+        """The file that is being read, where an extract reads several."""
 
-    def add(self, line: int, column: str, reason: str, raw: str) -> None:
+    def add(self, line: int, column: str, reason: str, raw: str, day: date | None = None) -> None:
+        """Note one row.
+
+        Args:
+            line: its line, 0 where it has none.
+            day: the shop's day of its cursor, where it has a readable one.
+        """
         cut = raw if len(raw) <= _RAW_CHARACTERS else f"{raw[:_RAW_CHARACTERS]}... ({len(raw):,} characters)"
-        values = (str(line), column, reason, cut)
-        self.file.write(("\t".join(value.translate(_COPY_ESCAPES) for value in values) + "\n").encode())
+        values = (str(line) if line else None, column, reason, cut, str(day) if day else None, self.uri or None)
+        fields = (r"\N" if value is None else value.translate(_COPY_ESCAPES) for value in values)
+        self.file.write(("\t".join(fields) + "\n").encode())
 
 
 # Postgres cannot store a NUL, so it is shown as \x00; the others would end a value or a row.
 _COPY_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\x00": r"\\x00"})
 
 
+@dataclass(frozen=True)
+class Window:
+    """The rows of one slice, judged by their cursor as it was converted."""
+
+    low: date | datetime | None
+    """The first value of the slice; None: the slice begins with the earliest."""
+    high: date | datetime
+    """The value behind the last."""
+    is_undated: bool = False
+    """The slice holds instead what no other can: rows whose cursor is null, unreadable, or too far in the future."""
+
+    def cut(
+        self, chunk: Chunk, cursor: tuple[Column, str | None], shop: Shop, now: datetime, counted: Counted
+    ) -> Chunk:
+        """The rows of a chunk that are in the slice; what is not due yet is counted with the undated rows."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        column, header = cursor
+        size = len(chunk.lines)
+        if header is None:
+            values = pa.nulls(size, column.arrow_type)
+        else:
+            try:
+                values = convert(chunk.columns[header], column)[0]
+            except TypeError as error:
+                raise changed_type(error, column) from error
+        at = partial(pa.scalar, type=column.arrow_type)
+        if self.is_undated:
+            future = _in_future(values, shop, now)
+            kept = pc.or_(pc.is_null(values), future)
+            due = pc.less(values, at(self.high))
+            counted.later += size - int(pc.sum(pc.or_(kept, pc.fill_null(due, True))).as_py() or 0)
+        else:
+            kept = pc.less(values, at(self.high))
+            if self.low is not None:
+                kept = pc.and_(kept, pc.greater_equal(values, at(self.low)))
+            kept = pc.fill_null(kept, False)
+        mask = kept.to_numpy(zero_copy_only=False).astype(bool)
+        rejected = chunk.rejected if self.is_undated else []
+        if mask.all():
+            return Chunk(chunk.columns, chunk.lines, rejected)
+        columns = {name: array.filter(pa.array(mask)) for name, array in chunk.columns.items()}
+        return Chunk(columns, chunk.lines[np.asarray(mask)], rejected)
+
+
 def typed_batches(
-    reading: Reading, mapping: Mapping, shop: Shop, table: Table, counted: Counted, rejects: Rejects
+    reading: Reading,
+    mapping: Mapping,
+    shop: Shop,
+    table: Table,
+    counted: Counted,
+    rejects: Rejects,
+    window: Window | None = None,
+    now: datetime | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows that fit, as batches of `mapping.schema`; the others go to `rejects`. Counts go to `counted`.
+
+    Args:
+        window: the slice to which the rows are to be held; None: all rows.
+        now: what a cursor is held against; the present by default.
 
     Raises:
         ExtractError: a column of a typed source has a type from which the declared one cannot be made.
@@ -156,8 +226,12 @@ def typed_batches(
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    now = now or datetime.now(UTC)
     name_of = {header: column.name for column, header in mapping.columns}
+    cursor = next((pair for pair in mapping.columns if pair[0].name == table.cursor), None)
     for chunk in reading.chunks:
+        if window is not None and cursor is not None:
+            chunk = window.cut(chunk, cursor, shop, now, counted)
         for row in chunk.rejected:
             column_name = name_of.get(row.header, "")
             _count(counted, column_name, row.reason, row.line, row.raw)
@@ -175,12 +249,7 @@ def typed_batches(
             try:
                 values, bad, wanted = convert(source, column)
             except TypeError as error:
-                raise ExtractError(
-                    f"{error}: the column changed its type",
-                    f"write it as {column.data_type}, or, if the source really changed, declare the new type in "
-                    "_sources.yml and load the table anew",
-                    column=column.name,
-                ) from error
+                raise changed_type(error, column) from error
             if pc.any(bad).as_py():
                 bad_of.append((column, bad, f"not {wanted}"))
             if column.not_null:
@@ -188,13 +257,15 @@ def typed_batches(
                 if pc.any(empty).as_py():
                     bad_of.append((column, empty, "empty, and a value is required"))
             if column.name == table.cursor:
-                future = _in_future(values, shop)
+                future = _in_future(values, shop, now)
                 if pc.any(future).as_py():
                     bad_of.append((column, future, "in the future"))
             arrays.append(values)
         batch = pa.record_batch([*arrays, pa.array(chunk.lines)], schema=mapping.schema)
         if bad_of:
-            batch = batch.filter(pc.invert(_reject(chunk, bad_of, mapping, counted, rejects)))
+            dated = cursor is not None and not (window is not None and window.is_undated)
+            days = local_days(batch.column(cursor[0].name), shop) if dated and cursor is not None else None
+            batch = batch.filter(pc.invert(_reject(chunk, bad_of, mapping, counted, rejects, days)))
         counted.rows += len(batch)
         if table.cursor is not None and len(batch):
             _count_days(batch.column(table.cursor), shop, counted)
@@ -202,10 +273,29 @@ def typed_batches(
             yield batch
 
 
+def changed_type(error: TypeError, column: Column) -> ExtractError:
+    """What is said of a column from whose type the declared one cannot be made."""
+    return ExtractError(
+        f"{error}: the column changed its type",
+        f"write it as {column.data_type}, or, if the source really changed, declare the new type in "
+        "_sources.yml and load the table anew",
+        column=column.name,
+    )
+
+
 def _reject(
-    chunk: Chunk, bad_of: list[tuple[Column, pa.Array, str]], mapping: Mapping, counted: Counted, rejects: Rejects
+    chunk: Chunk,
+    bad_of: list[tuple[Column, pa.Array, str]],
+    mapping: Mapping,
+    counted: Counted,
+    rejects: Rejects,
+    days: pa.Array | None,
 ) -> pa.Array:
-    """Write the bad rows of a chunk to `rejects`, each with its first reason; returns where they are."""
+    """Write the bad rows of a chunk to `rejects`, each with its first reason; returns where they are.
+
+    Args:
+        days: the shop's days of the rows.
+    """
     import numpy as np
     import pyarrow as pa
 
@@ -220,7 +310,8 @@ def _reject(
         column, reason = reason_of[at]
         line = int(chunk.lines[at])
         _count(counted, column.name, reason, line, taken[headers[column.name] or ""][place] or "")
-        rejects.add(line, column.name, reason, csv_line([taken[name][place] for name in chunk.columns]))
+        day = None if days is None else days[at].as_py()
+        rejects.add(line, column.name, reason, csv_line([taken[name][place] for name in chunk.columns]), day)
     mask = np.zeros(len(chunk.lines), dtype=bool)
     mask[indices] = True
     return pa.array(mask)
@@ -244,11 +335,12 @@ def _count(counted: Counted, column: str, reason: str, line: int, value: str) ->
     counted.first.setdefault((column, reason), (line, value[:80]))
 
 
-def _in_future(values: pa.Array, shop: Shop) -> pa.Array:
+def _in_future(values: pa.Array, shop: Shop, now: datetime) -> pa.Array:
+    """Where a cursor lies more than a day after an instant."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    limit = datetime.now(UTC) + timedelta(days=1)
+    limit = now + timedelta(days=1)
     if pa.types.is_date(values.type):
         later = pc.greater(values, limit.astimezone(shop.zone).date())
     elif values.type.tz is None:

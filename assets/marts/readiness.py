@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 TRACKED = ("by_day", "by_shop")
 
+Models = dict[str, str | None]
+"""Model -> the one shop that it is of; None for a model of all shops."""
 
-def tracked_models(manifest: dict[str, Any]) -> list[str]:
+
+def tracked_models(manifest: dict[str, Any]) -> Models:
     """The incremental models whose progress `ledger.builds` holds."""
-    return [
-        node["name"]
+    return {
+        node["name"]: node["config"]["meta"].get("shop")
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["config"].get("incremental_strategy") in TRACKED
-    ]
+    }
 
 
-def unbuilt(connection: psycopg.Connection, shop: Shop, models: list[str]) -> list[str]:
+def unbuilt(connection: psycopg.Connection, shop: Shop, models: Models) -> list[str]:
     """The models that do not yet hold all of a shop's committed changes, or were made by other code."""
     rows = connection.execute(
         "select wanted.model from unnest(%(models)s::text[]) as wanted (model)"
@@ -34,7 +37,11 @@ def unbuilt(connection: psycopg.Connection, shop: Shop, models: list[str]) -> li
         " where build.model is null or build.code <> %(code)s"
         " or build.change_id < (select coalesce(max(change_id), 0) from ledger.changes where shop = %(shop)s)"
         " order by wanted.model",
-        {"shop": shop.name, "models": models, "code": code_hash(shop)},
+        {
+            "shop": shop.name,
+            "models": [name for name, only_shop in models.items() if only_shop in (None, shop.name)],
+            "code": code_hash(shop),
+        },
     )
     return [model for (model,) in rows]
 
@@ -47,10 +54,16 @@ def has_data(connection: psycopg.Connection, shop: Shop) -> bool:
     return row is not None and bool(row[0])
 
 
-def behind(connection: psycopg.Connection, shops: dict[str, Shop], models: list[str]) -> dict[str, list[str]]:
+def behind(connection: psycopg.Connection, shops: dict[str, Shop], models: Models) -> dict[str, list[str]]:
     """The shops for which something is to be built or tested -> the models to be built."""
     late = {name: unbuilt(connection, shop, models) for name, shop in shops.items()}
     return {name: late[name] for name, shop in shops.items() if late[name] or untested(connection, shop)}
+
+
+def has_new_code(connection: psycopg.Connection, shops: dict[str, Shop]) -> bool:
+    """Whether tables are there that were built by other code than the present."""
+    rows = connection.execute("select distinct shop, code from ledger.builds where shop = any(%s)", [list(shops)])
+    return any(code != code_hash(shops[shop]) for shop, code in rows)
 
 
 def reshaped(connection: psycopg.Connection, manifest: dict[str, Any]) -> list[str]:

@@ -1,9 +1,10 @@
 {#-
     What a shop's staging models must be: the one place that maps `provides` to entities.
 
-    A shop whose `provides` holds all of `needs` has a model `stg_<shop>__<entity>` with exactly `columns`. These are the
-    columns of the contract table less `shop` and `is_inferred`, which the contract adds. `day` is the column that holds
-    the day (in the shop's timezone) of the row; a table with a day is made again day by day, one without shop by shop.
+    A shop whose `provides` holds all of `needs`, and one of `any` where there is such a list, has a model
+    `stg_<shop>__<entity>` with exactly `columns`. These are the columns of the contract table less `shop` and
+    `is_inferred`, which the contract adds. `day` is the column that holds the day (in the shop's timezone) of the row; a
+    table with a day is made again day by day, one without shop by shop.
 
     provides       staging models                    columns that need it
     orders         customers, orders, order_items    all
@@ -12,7 +13,10 @@
     products       products                          product_id, brand, category_id, is_merchandise; the others are null
                                                      unless one of the next three is provided too
     product_text   (adds to products)                title, description
-    prices         product_history; (adds to products)  all of the history; price, currency of products
+    prices         (adds to products)                price, currency
+    products with orders, events or prices:
+                   product_history                   all; title, category_id, price are null where the source has no history of
+                                                     them. A shop with none of the three has nothing that is dated.
     categories     categories; (adds to products)    all of the categories; category_id of products
 
     What a staging model must keep to, besides its columns and types:
@@ -21,6 +25,9 @@
     - line_no comes from the content of a line, never from the order of loading
     - the day is a plain column of the rows, or of the group or window partition that makes them, so that Postgres
       can push the condition on changed days down to the raw table
+    - where rows are filed under a day that another raw table tells, _sources.yml says so (`days_of`), so that a change of
+      either table names it
+    - of several rows with one key in objects that come one after the other the one of the newest extract counts
 -#}
 {% macro entities() %}
     {% do return({
@@ -83,7 +90,6 @@
         },
         'reviews': {
             'needs': ['reviews'],
-            'day': 'review_date',
             'columns': {
                 'review_id': 'text',
                 'order_id': 'text',
@@ -110,7 +116,8 @@
             }
         },
         'product_history': {
-            'needs': ['products', 'prices'],
+            'needs': ['products'],
+            'any': ['orders', 'events', 'prices'],
             'columns': {
                 'product_id': 'text',
                 'valid_from': 'timestamptz',
@@ -145,7 +152,7 @@
     {%- set spec = entities()[entity] -%}
     {%- set columns = spec.columns.keys() | join(', ') -%}
     {%- set parts = [] -%}
-    {%- for shop in shops_providing(spec.needs) -%}
+    {%- for shop in shops_providing(spec.needs, spec.any) -%}
         {%- set rows = "select '" ~ shop ~ "'::text as shop, " ~ columns ~ " from " ~ ref('stg_' ~ shop ~ '__' ~ entity) -%}
         {%- set everything = "(select pending.everything from pending where pending.shop = '" ~ shop ~ "')" -%}
         {%- if not is_incremental() -%}

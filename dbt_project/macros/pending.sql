@@ -7,6 +7,8 @@
     The day of a change is the day, in the shop's timezone, under which the contract files the rows of that raw table. A raw
     table of which this cannot be said (rows without a date, rows whose order has another day) records no day.
 
+    ledger.changes.day may be '-infinity': the table changed, and no day of the contract with it.
+
     A model with the strategy `by_day` or `by_shop` goes through four steps, all in the one transaction of the model:
     1. pending_begin (pre-hook) writes down what is to be done, in the temporary table `pending`
     2. the model's query reads only the rows that `pending` asks for: staged() from staging, changed() from other models
@@ -25,7 +27,10 @@
 -#}
 
 
-{#- Whether a node of the graph is an incremental model of this kind. -#}
+{#-
+    Whether a node of the graph is an incremental model of this kind. A staging model may be one too, where its raw table is
+    too large to be read again whenever another table changes: it then has a column `shop`, and its shop in `meta.shop`.
+-#}
 {% macro is_tracked(node) %}
     {% do return(node is not none and node.resource_type == 'model'
         and node.config.get('incremental_strategy') in ['by_day', 'by_shop']) %}
@@ -33,8 +38,8 @@
 
 
 {#-
-    What this model stands on, from the manifest: `parents` are the nearest tracked models, `tables` all the raw
-    tables below it as [shop, table]. Both lists grow while they are walked.
+    What this model stands on, from the manifest: `parents` are the nearest tracked models as [model, its only shop or
+    none], `tables` all the raw tables below it as [shop, table]. The lists grow while they are walked.
 -#}
 {% macro pending_inputs() %}
     {% set parents = [] %}
@@ -42,7 +47,8 @@
     {% for id in near %}
         {% for below in graph.nodes[id].depends_on.nodes if below in graph.nodes %}
             {% if is_tracked(graph.nodes[below]) %}
-                {% if graph.nodes[below].name not in parents %}{% do parents.append(graph.nodes[below].name) %}{% endif %}
+                {% set parent = [graph.nodes[below].name, graph.nodes[below].config.meta.get('shop')] %}
+                {% if parent not in parents %}{% do parents.append(parent) %}{% endif %}
             {% elif below not in near %}
                 {% do near.append(below) %}
             {% endif %}
@@ -73,7 +79,7 @@ select pg_advisory_xact_lock(hashtextextended('{{ this.schema }}.{{ this.identif
 create temporary table pending on commit drop as
 with shops (shop, code) as (
     values
-    {%- for shop in shops() %}
+    {%- for shop in ([model.config.meta.shop] if model.config.meta.get('shop') else shops()) %}
         ('{{ shop }}'::text, '{{ shop_setting(shop, 'code') }}'::text){{ ',' if not loop.last }}
     {%- endfor %}
 ),
@@ -86,24 +92,30 @@ raw_tables (shop, table_name) as (
     {%- endfor %}
 ),
 
+parents (model, only_shop) as (
+    values
+        (null::text, null::text)
+    {%- for parent in inputs.parents %},
+        ('{{ parent[0] }}', {% if parent[1] %}'{{ parent[1] }}'{% else %}null{% endif %})
+    {%- endfor %}
+),
+
 reach as (
     -- How far this model can go, and whether what it reads was made by the present code.
-    {%- if inputs.parents %}
     select
         shops.shop,
-        min(coalesce(builds.change_id, 0)) as change_id,
-        bool_and(builds.code is not distinct from shops.code) as is_present_code
+        case
+            when count(parents.model) > 0 then min(coalesce(builds.change_id, 0))
+            else coalesce((select max(changes.change_id) from ledger.changes where changes.shop = shops.shop), 0)
+        end as change_id,
+        coalesce(
+            bool_and(builds.code is not distinct from shops.code) filter (where parents.model is not null), true
+        ) as is_present_code
     from shops
-    cross join unnest(array['{{ inputs.parents | join("', '") }}']) as parents (model)
+    left join parents
+        on parents.model is not null and (parents.only_shop is null or parents.only_shop = shops.shop)
     left join ledger.builds on builds.shop = shops.shop and builds.model = parents.model
     group by shops.shop
-    {%- else %}
-    select
-        shops.shop,
-        coalesce((select max(changes.change_id) from ledger.changes where changes.shop = shops.shop), 0) as change_id,
-        true as is_present_code
-    from shops
-    {%- endif %}
 ),
 
 state as (

@@ -36,11 +36,13 @@
 {% endmacro %}
 
 
-{#- The shops that provide all of `capabilities`, in the order of the configuration. -#}
-{% macro shops_providing(capabilities) %}
+{#- The shops that provide all of `capabilities`, and one of `any` if that is given, in the order of the configuration. -#}
+{% macro shops_providing(capabilities, any=none) %}
     {% set found = [] %}
     {% for shop in shops() if shop_provides(shop, capabilities) %}
-        {% do found.append(shop) %}
+        {% if not any or shop_setting(shop, 'provides') | select('in', any) | list %}
+            {% do found.append(shop) %}
+        {% endif %}
     {% endfor %}
     {% do return(found) %}
 {% endmacro %}

@@ -1,4 +1,4 @@
-"""`cartograph demo`: a simulated shop, loaded, modelled and tested, and what came of it on one screen."""
+"""`cartograph demo`: simulated shops, loaded, modelled and tested, and what came of it on one screen."""
 
 from __future__ import annotations
 
@@ -6,82 +6,189 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Iterable
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.bar import Bar
-from rich.markup import escape
 from rich.table import Table as RichTable
 
-from orchestration.cli.session import SIMULATED, claim_home, console, shown
-from resources.settings import PROJECT_ROOT, get_settings
+from orchestration.cli.session import SIMULATED, CommandError, claim_home, console, shown
+from resources.settings import PROJECT_ROOT, Settings, get_settings
+from resources.shops import Shop, load_shops
 from resources.warehouse import Warehouse
 
-SHOP = "online_retail"
+if TYPE_CHECKING:
+    import psycopg
+
 _STYLE: dict[str, Any] = {"title_justify": "left", "box": None, "header_style": "bold", "padding": (0, 2, 0, 0)}
+_WEEKS = 40
+_LEVELS = " ▁▂▃▄▅▆▇█"
 
 
-def run_demo(lines: int, seed: int) -> int:
+def run_demo(size: float, seed: int) -> int:
     """Simulate, materialize, show."""
     os.environ.setdefault("CARTOGRAPH_HOME", str(PROJECT_ROOT / ".cartograph" / "demo"))
-    from orchestration.cli.materialize import materialize, print_summary
-    from simulator.online_retail import write_xlsx
+    from orchestration.cli.materialize import materialize, print_totals
 
     settings = get_settings()
     claim_home(settings, SIMULATED)
-    out = console()
+    shops = load_shops(settings.shops_file)
     began = time.monotonic()
-    file = settings.inbox / SHOP / "Online Retail.xlsx"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    written = write_xlsx(file, seed=seed, lines=lines)
-    out.print("[bold]Simulate[/bold]")
-    out.print(f"  {written:,} invoice lines over thirteen months: {shown(file)}", soft_wrap=True)
+    _simulate(settings, shops, size, seed)
     outcome = materialize()
-    print_summary(outcome, time.monotonic() - began)
+    print_totals(outcome, time.monotonic() - began)
     if outcome.is_sound:
-        _show(settings.home == PROJECT_ROOT / ".cartograph" / "demo")
+        _show(shops, settings.home == PROJECT_ROOT / ".cartograph" / "demo")
     return 0 if outcome.is_sound else 1
 
 
-def _show(is_default_home: bool) -> None:
-    """A look at the marts: the months, the best products, and where to go next."""
+def _simulate(settings: Settings, shops: dict[str, Shop], size: float, seed: int) -> None:
+    """Write the shops that can be simulated, or grow those that are there to yesterday."""
+    from simulator.simulate import SHOPS, SimulationError, simulate
+
+    out = console()
+    out.print("[bold]Simulate[/bold]")
+    try:
+        for name in (name for name in shops if name in SHOPS):
+            scale = min(1.0, SHOPS[name].scale * size)
+            [done] = simulate([name], settings.inbox, settings.home / "simulated", scale=scale, seed=seed)
+            out.print(
+                f"  {name:<14} {shops[name].title:<20} {done.rows:>9,} rows in {len(done.files)} files"
+                + (f", up to {done.plan.until}" if SHOPS[name].days else ""),
+                soft_wrap=True,
+            )
+    except SimulationError as error:
+        raise CommandError(str(error)) from error
+
+
+def _show(shops: dict[str, Shop], is_default_home: bool) -> None:
+    """A look at the marts of every shop, and where to go next."""
     out = console()
     with Warehouse(get_settings()).connect() as connection:
-        months = connection.execute(
-            # Net: a huge order that is cancelled the same day would swamp the chart.
-            "select to_char(order_date, 'YYYY-MM'), sum(orders), sum(net_sales), max(currency)"
-            " from marts.mart_daily_sales where shop = %s group by 1 order by 1",
-            [SHOP],
-        ).fetchall()
-        products = connection.execute(
-            "select title, orders, units, sales from marts.mart_product_sales"
-            " where shop = %s and is_merchandise order by orders desc, units desc, title limit 5",
-            [SHOP],
-        ).fetchall()
-    top = float(max((sales for _, _, sales, _ in months), default=0)) or 1.0
-    table = RichTable(title=f"Net sales of {SHOP} by month", **_STYLE)
-    for name, justify in (("month", "left"), ("orders", "right"), ("net sales", "right"), ("", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for month, orders, sales, currency in months:
-        bar = Bar(top, 0, max(float(sales), 0.0), width=32, color="cyan")
-        table.add_row(month, f"{orders:,}", f"{sales:,.0f} {currency}", bar)
-    out.print()
-    out.print(table)
-    out.print()
-    best = RichTable(title="Products in most orders", **_STYLE)
-    for name, justify in (("product", "left"), ("orders", "right"), ("units", "right"), ("sales", "right")):
-        best.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for title, orders, units, sales in products:
-        best.add_row(escape(title or ""), f"{orders:,}", f"{units:,}", f"{sales:,.0f}")
-    out.print(best)
-    out.print()
+        out.print()
+        out.print(_overview(connection, shops))
+        out.print()
+        out.print(_rhythm(connection, shops))
+        out.print()
+        for line in _findings(connection):
+            out.print(f"  {line}", soft_wrap=True, markup=False)
     home = get_settings().home
     command = f"{_typed(Path(sys.executable).parent / 'cartograph')}"
     there = f"{command} --home {_typed(home)}"
     opening = "make up" if is_default_home else f"{there} up"
+    out.print()
     out.print(f"Look around: `{opening}` opens the Dagster UI, the docs site and MLflow.", soft_wrap=True)
     out.print(f'Ask: {there} sql "select * from mart_country_sales order by sales desc limit 5"', soft_wrap=True)
-    out.print(f"Your own file: {command} upload {SHOP} FILE, then {command} materialize", soft_wrap=True)
+    out.print("Look closer: the notebooks in notebooks/ read the same tables.", soft_wrap=True)
+    first = next(iter(shops))
+    out.print(f"Your own data: {command} upload {first} FILE, then {command} materialize", soft_wrap=True)
+
+
+def _overview(connection: psycopg.Connection, shops: dict[str, Shop]) -> RichTable:
+    """One line a shop: how far it goes, and how much there is of what it provides."""
+    rows = connection.execute(
+        """
+        with sales as (
+            select shop, sum(orders) as orders, sum(gross_sales) as sales, max(currency) as currency
+            from marts.mart_daily_sales group by shop
+        ),
+        funnel as (select shop, sum(views + carts + purchases) as events from marts.mart_daily_funnel group by shop),
+        reviews as (
+            select shop, sum(reviews) as reviews, sum(average_score * reviews) / sum(reviews) as score
+            from marts.mart_daily_reviews group by shop
+        ),
+        products as (select shop, count(*) as products from contract.dim_product group by shop)
+        select shop, as_of, products, orders, sales, sales.currency, events, reviews, score
+        from contract.shop_clock
+        left join sales using (shop) left join funnel using (shop) left join reviews using (shop)
+        left join products using (shop)
+        """
+    ).fetchall()
+    found = {row[0]: row[1:] for row in rows}
+    table = RichTable(title="The shops", **_STYLE)
+    for name in ("shop", "as of", "products", "orders", "sales", "events", "reviews"):
+        table.add_column(name, justify="left" if name in ("shop", "as of") else "right")
+    for name in shops:
+        as_of, products, orders, sales, currency, events, reviews, score = found.get(name, (None,) * 8)
+        table.add_row(
+            name,
+            str(as_of or "no dates"),
+            _number(products),
+            _number(orders),
+            "" if sales is None else f"{sales:,.0f} {currency}",
+            _number(events),
+            "" if reviews is None else f"{reviews:,} ({score:.1f})",
+        )
+    return table
+
+
+def _rhythm(connection: psycopg.Connection, shops: dict[str, Shop]) -> RichTable:
+    """The last weeks of each shop as a line: orders where it has them, else views."""
+    rows = connection.execute(
+        """
+        select shop, order_date as day, orders as happened, 'orders' as what from marts.mart_daily_sales
+        union all
+        select shop, event_date, views, 'views' from marts.mart_daily_funnel
+        """
+    ).fetchall()
+    table = RichTable(title="The last weeks", **_STYLE)
+    for name in ("shop", "a week", "", "most"):
+        table.add_column(name, justify="right" if name == "most" else "left", no_wrap=True)
+    for name in shops:
+        for what in ("orders", "views"):
+            days = [(day, int(count)) for shop, day, count, kind in rows if (shop, kind) == (name, what)]
+            if days:
+                weeks = weekly(days, _WEEKS)
+                table.add_row(name, what, sparkline(weeks), f"{max(weeks):,}")
+    return table
+
+
+def weekly(days: Iterable[tuple[date, int]], weeks: int) -> list[int]:
+    """The sums of the last whole weeks, oldest first; they end on the last day that there is."""
+    counts = list(days)
+    last = max(day for day, _ in counts)
+    sums = [0] * weeks
+    for day, count in counts:
+        back = (last - day) // timedelta(weeks=1)
+        if back < weeks:
+            sums[weeks - 1 - back] += count
+    return sums
+
+
+def sparkline(values: list[int]) -> str:
+    """A line of bars, as high as the values."""
+    top = max(values, default=0) or 1
+    return "".join(_LEVELS[-(-value * (len(_LEVELS) - 1) // top)] for value in values)
+
+
+def _findings(connection: psycopg.Connection) -> list[str]:
+    """A sentence each about what a person would ask first."""
+    found: list[tuple[str, str]] = []
+    for shop, title, orders in connection.execute(
+        "select distinct on (shop) shop, coalesce(title, product_id), orders from marts.mart_product_sales"
+        " where is_merchandise order by shop, orders desc, units desc, product_id"
+    ):
+        found.append((shop, f"in most orders ({orders:,}) is {title}"))
+    for shop, carts, purchases in connection.execute(
+        "select shop, sum(carts)::numeric / nullif(sum(views), 0), sum(purchases)::numeric / nullif(sum(carts), 0)"
+        " from marts.mart_daily_funnel group by shop"
+    ):
+        if carts is not None and purchases is not None:
+            found.append(
+                (shop, f"of 100 views {100 * carts:.0f} become carts, of 100 carts {100 * purchases:.0f} purchases")
+            )
+    for shop, share in connection.execute(
+        "select shop, sum(low_scores)::numeric / sum(reviews) from marts.mart_daily_reviews group by shop"
+    ):
+        found.append((shop, f"{share:.0%} of the reviews give one star or two"))
+    return [
+        f"{shop}: {'; '.join(text for name, text in found if name == shop)}." for shop in dict.fromkeys(dict(found))
+    ]
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else f"{value:,}"
 
 
 def _typed(path: Path) -> str:

@@ -22,12 +22,15 @@ def run_forget(shop_name: str, table: str, yes: bool) -> int:
         held = active_extracts(connection, shop.name, table)
         rows = sum(item.rows for item in held)
         if not yes:
-            typer.confirm(f"Drop {shop.raw_schema}.{table} with {rows:,} rows of {len(held)} objects?", abort=True)
+            noun = "objects" if shop.source.kind == "objects" else "extracts"
+            typer.confirm(f"Drop {shop.raw_schema}.{table} with {rows:,} rows of {len(held)} {noun}?", abort=True)
         # Staging views stand on the table; the next build makes them again.
         connection.execute(sql.SQL("drop table if exists {} cascade").format(sql.Identifier(shop.raw_schema, table)))
         for statement in (
             "update ledger.extracts set removed_at = now() where shop = %s and table_name = %s and removed_at is null",
             "delete from ledger.objects where shop = %s and table_name = %s",
+            "delete from ledger.days where shop = %s and table_name = %s",
+            "delete from ledger.cursors where shop = %s and table_name = %s",
         ):
             connection.execute(statement, [shop.name, table])
         record_changes(connection, shop.name, table, 0, {None})

@@ -49,18 +49,20 @@ def _home(
 
 @app.command()
 def demo(
-    lines: Annotated[int, typer.Option(min=1, help="How many invoice lines to simulate.")] = 6000,
-    seed: Annotated[int, typer.Option(help="Another seed gives another year of the same shop.")] = 7,
+    size: Annotated[
+        float, typer.Option(min=0.05, max=100.0, help="1 is at most 30,000 events and 3,000 orders a shop.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Another seed gives other shops of the same kinds.")] = 7,
 ) -> None:
-    """Simulate a shop, load it, model it, test it, and show what came of it.
+    """Simulate the shops, load, model and test them, and show what came of it.
 
     Uses the home `.cartograph/demo`, apart from your own data, unless --home or CARTOGRAPH_HOME names another.
 
-    Examples: `cartograph demo`, `cartograph --home /tmp/shop demo --lines 20000 --seed 3`
+    Examples: `cartograph demo`, `cartograph --home /tmp/shops demo --size 3 --seed 3`
     """
     from orchestration.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(lines, seed))
+    raise typer.Exit(run_demo(size, seed))
 
 
 @app.command()
@@ -76,6 +78,58 @@ def up(
     from orchestration.cli.up import run_up
 
     raise typer.Exit(run_up(port))
+
+
+@app.command()
+def simulate(
+    shops: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="thelook, retailrocket, online_retail, olist, anime. Default: all five.", show_default=False
+        ),
+    ] = None,
+    days: Annotated[
+        int | None,
+        typer.Option(help="Length of the first write in days. Default: each shop's own.", show_default=False),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the public set's size, up to 1. Default: at most 30,000 events and 3,000 orders a shop.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Another seed gives other shops. Default: 7.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="The last day. Default: yesterday by the shop's clock.", show_default=False),
+    ] = None,
+    drift: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND", help="Change the world: tastes, prices, wording (olist), volume.", show_default=False
+        ),
+    ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="DATE", help="The first day on which --drift holds.", show_default=False),
+    ] = None,
+) -> None:
+    """Write simulated shops into the inbox, in the schemas and file formats of the public sets.
+
+    A second call grows the shops to yesterday: the same world, in new files with the new days and what changed.
+    The home must hold simulated data alone. What was planted stands in `simulated/SHOP` of the home.
+
+    Examples: `cartograph simulate`, `cartograph simulate olist --scale 0.1 --days 365`,
+    `cartograph simulate retailrocket --drift tastes --from 2026-03-01`
+
+    Day by day: `cartograph simulate --until 2026-03-01`, later `cartograph simulate --until 2026-03-02`
+    """
+    from orchestration.cli.simulate import run_simulate
+
+    raise typer.Exit(run_simulate(shops or [], days, scale, seed, until, drift or [], start or []))
 
 
 @app.command()

@@ -379,7 +379,7 @@ def print_summary(outcome: Outcome, seconds: float) -> None:
         for name, metadata in outcome.made.items():
             mine = [check for check in outcome.checks if check.asset_key.to_user_string() == name.split(" [")[0]]
             passed = sum(check.passed for check in mine)
-            rows = metadata.get("dagster/row_count", metadata.get("dagster/partition_row_count"))
+            rows = _rows_of(metadata)
             note = [f"+{metadata['rows added']:,} new"] if metadata.get("rows added") else []
             note += [f"{metadata['rejected rows']:,} rejected"] if metadata.get("rejected rows") else []
             color = "green" if passed == len(mine) else "red"
@@ -390,6 +390,27 @@ def print_summary(outcome: Outcome, seconds: float) -> None:
                 ", ".join(note),
             )
         out.print(table)
+    _print_verdict(outcome, seconds)
+
+
+def print_totals(outcome: Outcome, seconds: float) -> None:
+    """The sums at the end of a run of everything: how many assets and rows of each group; then as `print_summary`."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for name, metadata in outcome.made.items():
+        groups.setdefault(name.split("/")[0], []).append(metadata)
+    for group, made in groups.items():
+        # Staging holds views; a partition's rows are those of the tables behind it.
+        rows = sum(metadata.get("dagster/row_count") or 0 for metadata in made)
+        console().print(f"  {group:<10} {len(made):>3} assets  " + (f"{rows:>11,} rows" if rows else ""))
+    _print_verdict(outcome, seconds)
+
+
+def _rows_of(metadata: dict[str, Any]) -> int | None:
+    return metadata.get("dagster/row_count", metadata.get("dagster/partition_row_count"))
+
+
+def _print_verdict(outcome: Outcome, seconds: float) -> None:
+    out = console()
     for check in outcome.failed_checks:
         where = f"{check.asset_key.to_user_string()}: {check.check_name}"
         out.print(f"[red]{check.severity.value.lower()}[/red] {where}", soft_wrap=True)

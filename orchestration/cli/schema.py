@@ -26,11 +26,15 @@ def run_schema(shop_name: str) -> int:
     listing = store.list()
     out = console()
     sound = True
+    noun = "objects" if shop.source.kind == "objects" else "files"
     for table_name, table in shop.tables.items():
         declared = declared_table(shop.name, table_name)
         objects = [item for item in listing if table_of(shop, item.name) == table_name]
         where = shown_location(store.location)
-        out.print(f"[bold]{shop.name}.{table_name}[/bold]: {len(objects)} objects in {where}", soft_wrap=True)
+        out.print(
+            f"[bold]{shop.name}.{table_name}[/bold]: {len(objects)} {noun} in {where}",
+            soft_wrap=True,
+        )
         found: dict[str, dict[str, Any]] = {}
         for item in objects:
             try:

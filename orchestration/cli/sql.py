@@ -23,6 +23,7 @@ from resources.shops import load_shops
 from resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    import duckdb
     import psycopg
 
     from orchestration.cli.main import Format
@@ -122,7 +123,7 @@ def _sql_error(error: Any) -> str:
 def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
     import duckdb
 
-    from assets.extracts.ledger import active_extracts, ensure_ledger
+    from assets.extracts.ledger import ensure_ledger, lake_files
 
     settings = get_settings()
     lake = Lake(settings.lake_location)
@@ -135,11 +136,9 @@ def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
             schemas.append(shop.name)
             for table in shop.tables:
                 # Only what the ledger holds: a file that no transaction committed is not there.
-                files = [lake.path(item.lake_name) for item in active_extracts(connection, shop.name, table)]
+                files = lake_files(connection, shop.name, table)
                 if files:
-                    relation = database.read_parquet(files, union_by_name=True)
-                    relation.create_view("incoming", replace=True)
-                    database.execute(f'create view "{shop.name}"."{table}" as {relation.sql_query()}')
+                    _lake_view(database, f'"{shop.name}"."{table}"', lake, files)
     database.execute(f"set search_path = '{','.join(schemas)}'")
     try:
         statements = duckdb.extract_statements(query)
@@ -161,6 +160,30 @@ def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
             yield from batch
 
     return columns, rows()
+
+
+def _lake_view(
+    database: duckdb.DuckDBPyConnection, name: str, lake: Lake, files: list[tuple[str, list[date | None] | None]]
+) -> None:
+    """A view of a raw table's files, and of those whose days were replaced in part, of the days that count."""
+    import duckdb
+
+    paths = [lake.path(file) for file, _ in files]
+    if all(days is None for _, days in files):
+        relation = database.read_parquet(paths, union_by_name=True)
+    else:
+        relation = database.read_parquet(paths, union_by_name=True, filename=True)
+        day, counts = duckdb.ColumnExpression("_day"), duckdb.ConstantExpression(False)
+        for path, (_, days) in zip(paths, files, strict=True):
+            of_file = duckdb.ColumnExpression("filename") == duckdb.ConstantExpression(path)
+            if days is not None:
+                known = [duckdb.ConstantExpression(item) for item in days if item is not None]
+                of_day = day.isin(*known) if known else duckdb.ConstantExpression(False)
+                of_file &= (of_day | day.isnull()) if None in days else of_day
+            counts |= of_file
+        relation = relation.filter(counts).select(duckdb.StarExpression(exclude=["filename", "_day"]))
+    relation.create_view("incoming", replace=True)
+    database.execute(f"create view {name} as {relation.sql_query()}")
 
 
 def _print_table(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import unquote
@@ -37,7 +38,7 @@ def run_upload(shop_name: str, files: list[Path]) -> int:
         raise CommandError("nothing was uploaded.\n" + "\n".join(f"  {line}" for line in refused))
     claim_home(settings, REAL)
     for file in files:
-        place = put(settings, shop, file)
+        place = put(settings, shop, file, tables[file])
         console().print(
             f"{file.name} -> {shown(place)} ({file.stat().st_size / 1e6:,.1f} MB, table {tables[file]})", soft_wrap=True
         )
@@ -56,13 +57,7 @@ def looks_like(shop: Shop, file: Path) -> str:
         decoded = Path(unquote(str(file)))
         hint = f" There is {decoded}: the name is URL-encoded; give the decoded one." if decoded.is_file() else ""
         raise CommandError(f"{file}: {'is a folder; name the files in it' if file.is_dir() else 'no such file'}.{hint}")
-    candidates = [name for name, table in shop.tables.items() if matches(table, file.name)]
-    if not candidates:
-        patterns = "; ".join(f"{name}: {', '.join(table.objects)}" for name, table in shop.tables.items())
-        raise CommandError(
-            f"{file}: no table of {shop.name} takes a file of this name. Rename it to match one of: {patterns}."
-        )
-    table_name = candidates[0]
+    table_name = _by_pattern(shop, file) if shop.source.kind == "objects" else _by_name_or_columns(shop, file)
     try:
         with file.open("rb") as stream:
             reading = read_object(stream, file.name, shop.tables[table_name])
@@ -72,9 +67,51 @@ def looks_like(shop: Shop, file: Path) -> str:
     return table_name
 
 
-def put(settings: Settings, shop: Shop, file: Path) -> Path:
-    """Copy a file into a shop's inbox; it appears there only when it is whole."""
+def _by_pattern(shop: Shop, file: Path) -> str:
+    """The first table of an object source whose patterns match a file's name."""
+    for name, table in shop.tables.items():
+        if matches(table, file.name):
+            return name
+    patterns = "; ".join(f"{name}: {', '.join(table.objects)}" for name, table in shop.tables.items())
+    raise CommandError(
+        f"{file}: no table of {shop.name} takes a file of this name. Rename it to match one of: {patterns}."
+    )
+
+
+def _by_name_or_columns(shop: Shop, file: Path) -> str:
+    """The table of a table source that a file is named after, else the one whose columns it has."""
+    words = re.sub(r"[^a-z0-9]+", "_", file.name.lower()).strip("_")
+    named = [name for name in shop.tables if re.match(rf"(.*_)?{re.escape(name)}(_|\d|$)", words)]
+    if named:
+        return max(named, key=len)  # order_items_2024.parquet is for order_items, though it begins as orders might
+    fitting: dict[str, int] = {}
+    for name, table in shop.tables.items():
+        declared = declared_table(shop.name, name)
+        with file.open("rb") as stream:
+            try:
+                reading = read_object(stream, file.name, table)
+            except ExtractError as error:
+                raise error.at(shop=shop.name, table=name, uri=str(file)) from None
+            try:
+                mapping = match_headers(reading, declared, {})
+            except ExtractError:
+                continue  # not the columns of this table: another may have them
+        fitting[name] = len(mapping.new)
+    best = [name for name, extra in fitting.items() if extra == min(fitting.values())]
+    if len(best) == 1:
+        return best[0]
+    found = f"its columns are those of {' and of '.join(best)}" if best else "no table has its columns"
+    raise CommandError(
+        f"{file}: it is named after no table of {shop.name}, and {found}. Name it after its table, such as "
+        f"{best[0] if best else next(iter(shop.tables))}{file.suffix}; there are: {', '.join(shop.tables)}."
+    )
+
+
+def put(settings: Settings, shop: Shop, file: Path, table: str) -> Path:
+    """Copy a file into a shop's inbox, of a table source into the table's folder; it appears only when it is whole."""
     inbox = settings.inbox / shop.name
+    if shop.source.kind != "objects":
+        inbox /= table
     inbox.mkdir(parents=True, exist_ok=True)
     place = inbox / file.name
     writing = place.with_name(place.name + ".part")

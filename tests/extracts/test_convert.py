@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from assets.extracts.convert import cell_text, convert, number_text
-from assets.extracts.declared import Column
+from assets.extracts.declared import EPOCH_MS, Column
 
 BAD = object()
 PIECES = [
@@ -168,6 +168,26 @@ def test_declared_formats_of_dates() -> None:
     ]
     assert bad.to_pylist() == [False, False, False, True, True, True, False]
     assert wanted == "an ISO date and time or %d/%m/%Y %H:%M or %d.%m.%Y, of the years 1990 to 2049"
+
+
+def test_instants_as_milliseconds_since_1970() -> None:
+    column = Column("x", "timestamptz", formats=(EPOCH_MS,))
+    good = ["1433221332117", " 1433116800000 ", "2015-06-01T12:00:00Z"]
+    source = [*good, "0", "99999999999999", "-1", "14.5", "x", "", None]
+    values, bad, wanted = convert(pa.array(source), column)
+    expected = [
+        datetime(2015, 6, 2, 5, 2, 12, 117000, tzinfo=UTC),
+        datetime(2015, 6, 1, tzinfo=UTC),
+        datetime(2015, 6, 1, 12, tzinfo=UTC),
+    ]
+    assert values.to_pylist() == [*expected, *[None] * 7]
+    assert bad.to_pylist() == [False] * 3 + [True] * 5 + [False] * 2
+    assert wanted == "milliseconds since 1970 or an ISO date and time with its UTC offset, of the years 1990 to 2049"
+    for typed in (pa.array([1433221332117, None]), pa.array([1433221332117.0, None])):
+        values, bad, _ = convert(typed, column)
+        assert values.to_pylist() == [expected[0], None] and not any(bad.to_pylist())
+    with pytest.raises(TypeError, match="int64 in the file, and timestamptz is declared"):
+        convert(pa.array([1433221332117]), Column("x", "timestamptz"))
 
 
 def test_typed_numbers_come_out_as_they_went_in() -> None:

@@ -14,8 +14,9 @@ COMMAND = str(BIN / "cartograph")
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without any setting of Cartograph or Dagster, on a screen of 80 columns."""
+    """This process's environment without a person's settings of Cartograph and Dagster, on a screen of 80 columns."""
     names = {str(field.validation_alias) for field in Settings.model_fields.values()} | {"DAGSTER_HOME"}
+    names -= {"CARTOGRAPH_SHOPS_FILE"}  # the tests' own
     kept = {name: value for name, value in os.environ.items() if name not in names}
     return {**kept, "COLUMNS": "80", **more}
 

@@ -256,7 +256,7 @@ def test_a_selection_that_names_nothing_is_explained(selection: str, shop: str |
 
 
 @pytest.mark.parametrize(
-    ("selection", "count"), [(None, 24), ("group:raw", 1), ("contract/fct_orders", 1), ("+contract/fct_orders", 2)]
+    ("selection", "count"), [(None, 28), ("group:raw", 1), ("contract/fct_orders", 1), ("+contract/fct_orders", 2)]
 )
 def test_a_selection_names_assets(selection: str | None, count: int) -> None:
     from orchestration.definitions import defs

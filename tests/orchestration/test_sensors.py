@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from resources.shops import ObjectSource, Shop, Table, load_shops
 from resources.warehouse import Warehouse
 from tests.rig import Rig, rows
 
-MODELS = ["fct_one", "mart_two"]
+MODELS: readiness.Models = {"fct_one": None, "mart_two": None}
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
@@ -44,7 +44,9 @@ def shop(name: str, location: str | None = None) -> Shop:
     )
 
 
-def sensor_of(name: str, settings: Settings, shops: dict[str, Shop], models: list[str] = MODELS) -> dg.SensorDefinition:
+def sensor_of(
+    name: str, settings: Settings, shops: dict[str, Shop], models: readiness.Models = MODELS
+) -> dg.SensorDefinition:
     return next(item for item in build_sensors(settings, shops, models, [], build_jobs()) if item.name == name)
 
 
@@ -197,7 +199,7 @@ class Built:
     def load(self, name: str, start: int) -> None:
         self.rig.load(name, rows(20, start))
 
-    def build(self, models: list[str] = MODELS) -> None:
+    def build(self, models: Iterable[str] = MODELS) -> None:
         with self.warehouse.connect() as connection:
             for model in models:
                 connection.execute(
@@ -255,7 +257,7 @@ def test_what_is_built_and_not_tested_is_requested(built: Built) -> None:
 
 def test_one_model_that_is_behind_is_enough(built: Built) -> None:
     built.load("a.csv", 0)
-    built.build(MODELS[:1])
+    built.build(list(MODELS)[:1])
     assert built.tick(NOW).run_requests
 
 
@@ -264,7 +266,7 @@ def test_other_code_is_a_reason(built: Built) -> None:
     built.build()
     built.test()
     with built.warehouse.connect() as connection:
-        connection.execute("update ledger.builds set code = 'older' where model = %s", [MODELS[0]])
+        connection.execute("update ledger.builds set code = 'older' where model = %s", [next(iter(MODELS))])
     assert built.tick(NOW).run_requests
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from orchestration.definitions import build_defs
 from resources.settings import PROJECT_ROOT, Environment, load_settings
+from tests.conftest import ALL_SHOPS
 from tests.orchestration.command import BIN, clean_environment
 
 SNAPSHOT = Path(__file__).with_name("spec_snapshot.json")
@@ -25,7 +26,7 @@ BUDGET_SECONDS = 1.5
 
 @pytest.fixture(scope="module")
 def defs() -> dg.Definitions:
-    return build_defs(load_settings(home=Path("/nowhere"), environment="test"))
+    return build_defs(load_settings(home=Path("/nowhere"), environment="test", shops_file=ALL_SHOPS))
 
 
 def specs_of(defs: dg.Definitions) -> list[dg.AssetSpec]:
@@ -169,7 +170,10 @@ def snapshot_of(defs_of: dict[str, dg.Definitions]) -> dict[str, Any]:
 
 def test_the_graph_is_the_one_of_the_snapshot() -> None:
     found = snapshot_of(
-        {env.value: build_defs(load_settings(home=Path("/nowhere"), environment=env)) for env in Environment}
+        {
+            env.value: build_defs(load_settings(home=Path("/nowhere"), environment=env, shops_file=ALL_SHOPS))
+            for env in Environment
+        }
     )
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     if os.environ.get("CARTOGRAPH_UPDATE_SNAPSHOT") == "1":
@@ -223,7 +227,7 @@ def _python(program: str, **environment: str) -> str:
     result = subprocess.run(
         [sys.executable, "-c", program],
         cwd=PROJECT_ROOT,
-        env=clean_environment(**environment),
+        env=clean_environment(CARTOGRAPH_SHOPS_FILE=str(ALL_SHOPS), **environment),
         capture_output=True,
         text=True,
         timeout=120,

@@ -15,6 +15,12 @@ mentions as (
 
     select distinct shop, product_id
     from {{ changed(ref('fct_events')) }} as events
+
+    union
+
+    -- Stock of a product that has left the list, for one.
+    select distinct shop, product_id
+    from {{ changed(ref('dim_product_history')) }} as history
 ),
 
 inferred as (

@@ -1,9 +1,9 @@
 {{ config(
-    incremental_strategy='by_day',
-    meta={'day_column': 'review_date'},
+    incremental_strategy='by_shop',
     indexes=[{'columns': ['shop', 'review_date']}, {'columns': ['shop', 'order_id']}]
 ) }}
 
+-- Made shop by shop: who wrote a review comes with its order, which may arrive days before or after it.
 with reviews as (
     {{ staged('reviews') }}
 )

@@ -1,11 +1,10 @@
 {{ config(
-    incremental_strategy='by_day',
-    meta={'day_column': 'review_date'},
+    incremental_strategy='by_shop',
     indexes=[{'columns': ['shop', 'review_date']}]
 ) }}
 
 with reviews as (
-    select * from {{ changed(ref('fct_reviews'), day='review_date') }} as reviews
+    select * from {{ changed(ref('fct_reviews')) }} as reviews
 )
 
 select

@@ -19,7 +19,8 @@ days as (
         count(*) as lines,
         coalesce(sum(amount) filter (where is_sale), 0)::numeric(18,4) as gross_sales,
         coalesce(sum(amount) filter (where is_cancellation), 0)::numeric(18,4) as cancelled_amount,
-        sum(amount)::numeric(18,4) as net_sales
+        -- A line of a cancelled order was never sold, so it takes nothing back; an entry that cancels an earlier sale does.
+        coalesce(sum(amount) filter (where not is_cancellation or amount < 0), 0)::numeric(18,4) as net_sales
     from items
     group by shop, order_date, currency
 )

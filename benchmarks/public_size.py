@@ -1,0 +1,78 @@
+"""`make bench-public`: RetailRocket and theLook at their public sizes, loaded and modelled, then some days more."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import yaml
+
+from benchmarks.measure import cartograph, scratch, writes
+from resources.embedded_postgres import ensure, release
+from resources.settings import PROJECT_ROOT
+
+SHOPS = ("retailrocket", "thelook")
+MORE_DAYS = 2
+
+
+def one_shop(folder: Path, shop: str) -> Path:
+    """A shops file with this shop alone."""
+    entries = yaml.safe_load((PROJECT_ROOT / "config" / "shops.yaml").read_text(encoding="utf-8"))["shops"]
+    file = folder / f"{shop}.yaml"
+    file.write_text(yaml.safe_dump({"shops": {shop: entries[shop]}}, sort_keys=False), encoding="utf-8")
+    return file
+
+
+def megabytes(folder: Path) -> int:
+    """Disk that a folder takes."""
+    return int(subprocess.run(["du", "-sm", str(folder)], capture_output=True, text=True, check=True).stdout.split()[0])
+
+
+def measure(folder: Path, shop: str, scale: float) -> None:
+    """One shop from nothing to its marts, again with nothing new, and with the days that came since."""
+    os.environ["CARTOGRAPH_SHOPS_FILE"] = str(one_shop(folder, shop))
+    home = folder / shop
+    last = datetime.now(UTC).date() - timedelta(days=1 + MORE_DAYS)
+    print(f"\n| {shop} at {scale:g} of its public size | seconds | peak MB |\n| --- | ---: | ---: |", flush=True)
+
+    def line(what: str, *arguments: str) -> float:
+        seconds, peak, _ = cartograph(home, *arguments)
+        print(f"| {what} | {seconds:.1f} | {peak:.0f} |", flush=True)
+        return seconds
+
+    line("simulated", "simulate", shop, "--scale", str(scale), "--until", last.isoformat())
+    ensure(home)
+    try:
+        extracted = line("extracted", "materialize", "group:raw")
+        built = line("contract, marts, tests, `shop_ready`", "materialize")
+        before = writes(home)
+        empty = line("again, nothing new", "materialize")
+        print(f"| rows written by it: {writes(home) - before} | | |")
+        line(f"{MORE_DAYS} more days simulated", "simulate", shop)
+        more = line(f"{MORE_DAYS} more days, extracted, built, tested", "materialize")
+        ratio = (more - empty) / (extracted + built - empty)
+        print(f"| (t1 - t0) / (t_full - t0) = {ratio:.3f} | | |")
+    finally:
+        release(home)
+    parts = ", ".join(f"{part} {megabytes(home / part):,} MB" for part in ("inbox", "lake", "postgres"))
+    print(f"| disk: {parts} | | |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shops", nargs="*", default=SHOPS, help=f"Default: {' '.join(SHOPS)}.")
+    parser.add_argument("--scale", type=float, default=1.0, help="Share of the public size.")
+    arguments = parser.parse_args()
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    with scratch() as folder:
+        folder.chmod(0o755)
+        for shop in arguments.shops:
+            measure(folder, shop, arguments.scale)
+
+
+if __name__ == "__main__":
+    main()
