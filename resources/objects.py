@@ -27,6 +27,8 @@ class ObjectInfo:
     """Changes whenever the bytes may have changed; equal fingerprints of one URI mean equal bytes."""
     fault: str = ""
     """Why it cannot be opened, where the listing shows that already."""
+    changed_ns: int = 0
+    """When its bytes came to be there, in nanoseconds since 1970."""
 
 
 class ObjectStore:
@@ -54,7 +56,7 @@ class ObjectStore:
                 fault = "its name is not UTF-8; rename it"
             if any(part.startswith(".") for part in name.split("/")) or name.endswith(".part"):
                 continue
-            fingerprint = f"{info.size}:{info.mtime_ns}"
+            fingerprint, changed_ns = f"{info.size}:{info.mtime_ns}", info.mtime_ns or 0
             if local and not fault:
                 try:
                     status = os.stat(info.path)
@@ -62,7 +64,8 @@ class ObjectStore:
                     continue
                 # A copy that keeps the old time (`cp -p`) still gets a new inode or change time.
                 fingerprint += f":{status.st_ino}:{status.st_ctime_ns}"
-            found.append(ObjectInfo(name, f"{self.location}/{name}", info.size, fingerprint, fault))
+                changed_ns = max(changed_ns, status.st_ctime_ns)
+            found.append(ObjectInfo(name, f"{self.location}/{name}", info.size, fingerprint, fault, changed_ns))
         return sorted(found, key=lambda item: item.name)
 
     def open(self, item: ObjectInfo) -> pa.NativeFile:

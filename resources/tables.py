@@ -68,6 +68,10 @@ class Part(Protocol):
             OSError, pa.ArrowException: it cannot be read.
         """
 
+    @property
+    def changed_at(self) -> datetime | None:
+        """When anything in it last changed; None where the source does not say."""
+
     def earliest(self, cursor: str) -> date | datetime | None:
         """The smallest value of a column; None where there is none, or where it cannot be told without reading all."""
 
@@ -157,6 +161,10 @@ class FilePart:
 
     def open(self) -> IO[bytes]:
         return cast(IO[bytes], self.store.open(self.item))
+
+    @property
+    def changed_at(self) -> datetime | None:
+        return datetime.fromtimestamp(self.item.changed_ns / 1e9, UTC)
 
     def is_as_listed(self) -> bool:
         return any(item == self.item for item in self.store.list())

@@ -8,7 +8,7 @@ ONE transaction with the ledger and the cursor. A process killed anywhere leaves
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
@@ -29,12 +29,12 @@ from assets.extracts.extract import (
     refuse_if_too_many_rejected,
 )
 from assets.extracts.raw import add_columns
-from assets.extracts.rows import Window
+from assets.extracts.rows import Mapping, Window
 from assets.extracts.taking import Fit, Taken, content_hash, take
 from resources.failpoints import failpoint
 from resources.lake import Lake
 from resources.shops import Shop
-from resources.tables import FIRST_DATE, Span, bound
+from resources.tables import FIRST_DATE, Part, Span, bound
 from resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -157,9 +157,11 @@ def extract_slices(
         cursor = ledger.cursor_of(connection, shop.name, declared.table)
     high = max(now - LAG, cursor.high) if cursor is not None else now - LAG
     low, report.compared_all = where_to_begin(cursor, table.restate_days, now, shop.zone)
+    if cursor is not None and low is not None:
+        low = _with_changed_parts(low, fit, table.cursor or "", cursor.high, shop.zone)
     can_slice = all(part.is_sliceable for part, _ in fit.parts)
     # A file that can only be read from end to end would be so once for every slice.
-    earliest = _earliest(fit, table.cursor or "", shop.zone) if can_slice else None
+    earliest = _earliest(fit.parts, table.cursor or "", shop.zone) if can_slice else None
     pieces = list(cut(low, high, earliest, shop.zone)) if can_slice else [_one_slice(low, high, shop.zone)]
     pieces.append(Slice(None, high, None, None))
     report.read_to, report.lag = high, datetime.now(UTC) - high
@@ -215,10 +217,22 @@ def _one_slice(low: datetime | None, high: datetime, zone: ZoneInfo) -> Slice:
     return whole if low is None else replace(whole, low=low, first=low.astimezone(zone).date())
 
 
-def _earliest(fit: Fit, cursor: str, zone: ZoneInfo) -> datetime | None:
-    """The smallest instant of a table's parts; None where one of them cannot tell."""
+def _with_changed_parts(low: datetime, fit: Fit, cursor: str, read_at: datetime, zone: ZoneInfo) -> datetime | None:
+    """From where a run reads, so that it sees all files that changed since the last one; None: from the earliest.
+
+    A database says nothing of the kind. A file does, and what it brings may lie before the days that are read again.
+    """
+    changed = [item for item in fit.parts if item[0].changed_at is not None and item[0].changed_at > read_at]
+    if not changed:
+        return low
+    first = _earliest(changed, cursor, zone) if all(part.is_sliceable for part, _ in changed) else None
+    return None if first is None else min(low, midnight(first.astimezone(zone).date(), zone))
+
+
+def _earliest(parts: Iterable[tuple[Part, Mapping]], cursor: str, zone: ZoneInfo) -> datetime | None:
+    """The smallest instant of parts of a table; None where none of them can tell."""
     found = []
-    for part, mapping in fit.parts:
+    for part, mapping in parts:
         header = next((header for column, header in mapping.columns if column.name == cursor), None)
         value = part.earliest(header) if header is not None else None
         if value is None:

@@ -54,7 +54,8 @@ def _simulate(settings: Settings, shops: dict[str, Shop], size: float, seed: int
             scale = min(1.0, SHOPS[name].scale * size)
             [done] = simulate([name], settings.inbox, settings.home / "simulated", scale=scale, seed=seed)
             out.print(
-                f"  {name:<14} {shops[name].title:<20} {done.rows:>9,} rows in {len(done.files)} files"
+                f"  {name:<14} {shops[name].title:<20} {done.rows:>9,} rows in {len(done.files)} "
+                + ("file" if len(done.files) == 1 else "files")
                 + (f", up to {done.plan.until}" if SHOPS[name].days else ""),
                 soft_wrap=True,
             )
@@ -72,7 +73,7 @@ def _show(shops: dict[str, Shop], is_default_home: bool) -> None:
         out.print(_rhythm(connection, shops))
         out.print()
         for line in _findings(connection):
-            out.print(f"  {line}", soft_wrap=True, markup=False)
+            out.print(f"  {line}", markup=False)
     home = get_settings().home
     command = f"{_typed(Path(sys.executable).parent / 'cartograph')}"
     there = f"{command} --home {_typed(home)}"

@@ -225,13 +225,18 @@ def _run(
             outcome.failures.append(_failure(event))
         elif event.event_type_value == "ASSET_MATERIALIZATION":
             made = event.step_materialization_data.materialization
-            name = made.asset_key.to_user_string() + (f" [{partition}]" if partition else "")
-            outcome.made[name] = {key: value.value for key, value in made.metadata.items()}
+            outcome.made[_asset_name(made.asset_key, partition)] = {
+                key: value.value for key, value in made.metadata.items()
+            }
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             outcome.checks.append(event.asset_check_evaluation_data)
     # A blocking check that fails fails its step too; it is reported once, as a check.
     failed = {check.asset_check_key.name for check in outcome.failed_checks}
     outcome.failures = [text for text in outcome.failures if not any(name in text.splitlines()[0] for name in failed)]
+
+
+def _asset_name(key: dg.AssetKey, partition: str | None) -> str:
+    return key.to_user_string() + (f" [{partition}]" if partition else "")
 
 
 def _leave(instance: dg.DagsterInstance, run_id: str, running: Future[Any]) -> NoReturn:
@@ -377,14 +382,14 @@ def print_summary(outcome: Outcome, seconds: float) -> None:
         for name, justify in (("asset", "left"), ("rows", "right"), ("checks", "right"), ("", "left")):
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
         for name, metadata in outcome.made.items():
-            mine = [check for check in outcome.checks if check.asset_key.to_user_string() == name.split(" [")[0]]
+            mine = [check for check in outcome.checks if _asset_name(check.asset_key, check.partition) == name]
             passed = sum(check.passed for check in mine)
             rows = _rows_of(metadata)
             note = [f"+{metadata['rows added']:,} new"] if metadata.get("rows added") else []
             note += [f"{metadata['rejected rows']:,} rejected"] if metadata.get("rejected rows") else []
             color = "green" if passed == len(mine) else "red"
             table.add_row(
-                name,
+                escape(name),
                 "" if rows is None else f"{rows:,}",
                 f"[{color}]{passed}/{len(mine)}[/{color}]" if mine else "",
                 ", ".join(note),
@@ -409,13 +414,17 @@ def _rows_of(metadata: dict[str, Any]) -> int | None:
     return metadata.get("dagster/row_count", metadata.get("dagster/partition_row_count"))
 
 
+_NOISE = ("shop", "expected", "unique_id", "invocation_id", "Execution Duration", "status")
+"""Metadata of a check that a person need not read on the console; the UI has them."""
+
+
 def _print_verdict(outcome: Outcome, seconds: float) -> None:
     out = console()
     for check in outcome.failed_checks:
         where = f"{check.asset_key.to_user_string()}: {check.check_name}"
         out.print(f"[red]{check.severity.value.lower()}[/red] {where}", soft_wrap=True)
         for key, value in check.metadata.items():
-            if key not in ("shop", "expected") and str(value.value):
+            if key not in _NOISE and str(value.value):
                 _print_detail(key, str(value.value))
     for shop, reason in outcome.unready.items():
         out.print(f"[red]not ready[/red] {shop}: {reason}", soft_wrap=True)

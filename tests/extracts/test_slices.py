@@ -17,7 +17,7 @@ from assets.extracts.digest import Digests
 from assets.extracts.errors import ExtractError
 from assets.extracts.ledger import Cursor
 from resources.objects import ObjectStore
-from resources.tables import FolderTables, Span
+from resources.tables import FilePart, FolderTables, Span
 from resources.warehouse import Warehouse
 from tests.rig import NAME, TableRig
 
@@ -25,6 +25,12 @@ COLUMNS = {"id": "bigint", "at": "timestamptz", "note": "text", "price": "numeri
 EVENTS = {"cursor": "at", "restate_days": 5, "columns": COLUMNS}
 USERS = {"key": ["id"], "columns": {"id": "bigint", "name": "text", "age": "integer"}}
 MAY = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _tells_no_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a database: files would say when they changed."""
+    monkeypatch.setattr(FilePart, "changed_at", None)
 
 
 @pytest.fixture
@@ -233,6 +239,24 @@ def test_a_change_before_the_days_that_are_restated_is_found_by_the_weekly_compa
     assert 999 in ids(rig) and 200 not in ids(rig)
     assert not rig.load("events", rig.now + timedelta(days=7, hours=1)).compared_all
     assert rig.load("events", rig.now + timedelta(days=14)).compared_all
+
+
+def test_a_file_that_changed_is_read_from_its_first_day_on(
+    make: Callable[..., TableRig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make()
+    rig.now = MAY + timedelta(days=10)
+    rig.put("events", events(daily(10)))
+    rig.load("events")
+    change = rig.last_change()
+    rig.put("events", events([row for row in daily(10) if row[0] != 200] + [(999, MAY + timedelta(days=1), "late")]))
+    monkeypatch.setattr(FilePart, "changed_at", rig.now - timedelta(hours=1))
+    assert rig.load("events", rig.now + timedelta(hours=1)).is_unchanged, "it changed before the table was last read"
+    monkeypatch.setattr(FilePart, "changed_at", rig.now + timedelta(hours=2))
+    report = rig.load("events", rig.now + timedelta(hours=3))
+    assert not report.compared_all and rig.days("events", change) == [day(1), day(2)]
+    assert 999 in ids(rig) and 200 not in ids(rig)
+    assert rig.load("events", rig.now + timedelta(hours=4)).is_unchanged
 
 
 def test_a_table_that_does_not_change_is_never_read_again(make: Callable[..., TableRig]) -> None:

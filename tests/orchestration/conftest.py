@@ -18,7 +18,15 @@ import pytest
 from resources.embedded_postgres import release
 from tests.orchestration.command import cartograph
 
-LINES = 600
+SIZE = "0.1"
+
+
+def lines_of(home: Path) -> int:
+    """The lines of the sheet that the demo simulated into a home."""
+    from python_calamine import CalamineWorkbook
+
+    book = CalamineWorkbook.from_path(home / "inbox" / "online_retail" / "Online Retail.xlsx")
+    return len(book.get_sheet_by_index(0).to_python()) - 1
 
 
 @contextmanager
@@ -49,7 +57,7 @@ class Demo:
         self.output = folder / "output.txt"
 
     def make(self) -> None:
-        result = cartograph(self.home, "demo", "--lines", str(LINES))
+        result = cartograph(self.home, "demo", "--size", SIZE)
         assert result.returncode == 0, result.stdout + result.stderr
         self.output.write_text(result.stdout + result.stderr)
         assert server_is_gone(self.home)

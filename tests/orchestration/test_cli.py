@@ -27,7 +27,7 @@ from resources.embedded_postgres import release
 from resources.settings import PROJECT_ROOT, get_settings, load_settings
 from resources.warehouse import Warehouse
 from tests.orchestration.command import COMMAND, cartograph, clean_environment, start
-from tests.orchestration.conftest import LINES, Demo, server_is_gone
+from tests.orchestration.conftest import Demo, lines_of, server_is_gone
 from tests.rig import rows, sheet
 
 SHOP = "online_retail"
@@ -92,8 +92,8 @@ def sql(
     session.console.cache_clear()
 
 
-def test_unqualified_names_are_found_in_contract_then_marts(sql: Callable[..., str]) -> None:
-    assert sql("select count(*) from fct_order_items") == f"count\n{LINES}\n"
+def test_unqualified_names_are_found_in_contract_then_marts(sql: Callable[..., str], demo: Demo) -> None:
+    assert sql("select count(*) from fct_order_items") == f"count\n{lines_of(demo.home)}\n"
     assert sql("select count(*) > 10 as many from mart_daily_sales") == "many\ntrue\n"
     assert sql("show search_path").startswith('search_path\n"contract, marts')
 
@@ -237,7 +237,7 @@ def test_what_is_no_query_is_refused_and_changes_nothing(
     with pytest.raises(session.CommandError) as error:
         sql(statement)
     assert message in str(error.value)
-    assert query(demo.home, "select count(*) from contract.fct_order_items") == [(LINES,)]
+    assert query(demo.home, "select count(*) from contract.fct_order_items") == [(lines_of(demo.home),)]
     assert not Path("/tmp/cartograph-was-here").exists()
 
 
@@ -286,8 +286,8 @@ def test_the_lake_is_only_read(sql: Callable[..., str], statement: str) -> None:
     assert not Path("/tmp/cartograph-was-here").exists()
 
 
-def test_the_lake_holds_what_was_committed(sql: Callable[..., str]) -> None:
-    assert sql("select count(*) as n from invoice_lines", lake=True) == f"n\n{LINES}\n"
+def test_the_lake_holds_what_was_committed(sql: Callable[..., str], demo: Demo) -> None:
+    assert sql("select count(*) as n from invoice_lines", lake=True) == f"n\n{lines_of(demo.home)}\n"
 
 
 # status
@@ -412,7 +412,7 @@ def test_simulated_and_real_data_are_never_mixed(demo: Demo, tmp_path: Path) -> 
     assert "holds simulated data, and real data must not be mixed with it" in refused.stderr
     assert sorted((demo.home / "inbox").rglob("*")) == before
     assert cartograph(tmp_path / "home", "upload", SHOP, file).returncode == 0
-    other_way = cartograph(tmp_path / "home", "demo", "--lines", "10")
+    other_way = cartograph(tmp_path / "home", "demo", "--size", "0.1")
     assert other_way.returncode == 2
     assert "holds real data, and simulated data must not be mixed with it" in other_way.stderr
 
@@ -446,14 +446,14 @@ def test_forget_drops_a_table_after_asking(copied_home: Callable[[], Path]) -> N
     assert cartograph(home, "forget", SHOP, "no_such_table").returncode == 2
     declined = cartograph(home, "forget", SHOP, "invoice_lines", text="n\n")
     assert declined.returncode == 1
-    assert f"with {LINES} rows of 1 objects?" in declined.stdout
+    assert f"with {lines_of(home)} rows of 1 objects?" in declined.stdout
     done = cartograph(home, "forget", SHOP, "invoice_lines", "--yes")
     assert done.returncode == 0, done.stderr
-    assert f"Forgotten: {LINES} rows. Next: cartograph materialize" in done.stdout
+    assert f"Forgotten: {lines_of(home)} rows. Next: cartograph materialize" in done.stdout
     assert query(home, "select to_regclass('raw_online_retail.invoice_lines')") == [(None,)]
     assert query(home, "select count(*) from ledger.extracts where removed_at is null") == [(0,)]
     assert cartograph(home, "materialize", "group:raw").returncode == 0
-    assert query(home, "select count(*) from raw_online_retail.invoice_lines") == [(LINES,)]
+    assert query(home, "select count(*) from raw_online_retail.invoice_lines") == [(lines_of(home),)]
 
 
 # Settings that are wrong
@@ -525,13 +525,14 @@ def interrupted_at(home: Path, line: str, *arguments: str, group: bool) -> tuple
 def test_ctrl_c_while_extracting_ends_promptly_and_half_loads_nothing(copied_home: Callable[[], Path]) -> None:
     """As a terminal sends it: to the whole group."""
     home = copied_home()
+    lines = lines_of(home)
     (home / "inbox" / SHOP / "big.csv").write_bytes(sheet(rows(60_000)))
     status, output, took = interrupted_at(home, "reading big.csv", "materialize", group=True)
     assert status == 130, output
     assert took < 10
     assert "Stopped. What was committed stays" in output
     assert "Traceback" not in output
-    assert query(home, "select count(*) from raw_online_retail.invoice_lines")[0][0] in (LINES, LINES + 60_000)
+    assert query(home, "select count(*) from raw_online_retail.invoice_lines")[0][0] in (lines, lines + 60_000)
     running = "select count(*) from runs where status in ('STARTED', 'STARTING')"
     assert query(home, running, "dagster") == [(0,)], "no run is said to be at work for ever"
 
@@ -546,7 +547,7 @@ def test_ctrl_c_while_dbt_works_ends_promptly_and_the_next_run_goes_on(copied_ho
     assert "Traceback" not in output
     result = cartograph(home, "materialize")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert query(home, "select count(*) from contract.fct_order_items") == [(LINES + 25,)]
+    assert query(home, "select count(*) from contract.fct_order_items") == [(lines_of(home) + 25,)]
 
 
 def test_an_error_of_the_users_is_explained_and_one_of_ours_is_traced() -> None:

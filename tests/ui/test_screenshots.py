@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ALL_SHOPS
+
 playwright = pytest.importorskip("playwright.sync_api")
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -32,8 +34,8 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     """`cartograph demo`, then `cartograph up`: the addresses that it prints, by name."""
     home = tmp_path_factory.mktemp("ui") / "home"
     command = [str(Path(sys.executable).parent / "cartograph"), "--home", str(home)]
-    environment = {**os.environ, "CARTOGRAPH_ENV": "test", "COLUMNS": "120"}
-    subprocess.run([*command, "demo", "--lines", "3000"], check=True, env=environment, capture_output=True)
+    environment = {**os.environ, "CARTOGRAPH_ENV": "test", "COLUMNS": "120", "CARTOGRAPH_SHOPS_FILE": str(ALL_SHOPS)}
+    subprocess.run([*command, "demo", "--size", "0.2"], check=True, env=environment, capture_output=True)
     log = home / "up.log"
     with log.open("w") as output:
         up = subprocess.Popen(
@@ -100,20 +102,27 @@ def test_graph_shows_all_layers(addresses: dict[str, str], browser: object, pict
 
 def test_lineage_goes_from_a_mart_to_its_raw_table(addresses: dict[str, str], browser: object, pictures: Path) -> None:
     url = f"{addresses['Dagster']}/assets/marts/mart_daily_sales?view=lineage&lineageScope=upstream&lineageDepth=5"
-    wanted = ["invoice_lines", "fct_order_items", "mart_daily_sales", "Materialized"]
-    text = _look(browser, url, wanted, pictures / "graph.png", width=1500, height=620)
+    wanted = ["invoice_lines", "stg_olist__orders", "fct_order_items", "mart_daily_sales"]
+    text = _look(browser, url, wanted, pictures / "graph.png", width=1700, height=1250)
     assert "Failed" not in text
 
 
 def test_asset_page_shows_rows_and_description(addresses: dict[str, str], browser: object, pictures: Path) -> None:
     url = f"{addresses['Dagster']}/assets/raw/online_retail/invoice_lines?view=overview"
     text = _look(browser, url, ["invoice_lines", "Row count", "sample"], pictures / "asset.png", height=1400)
-    assert "3,000" in text or "3000" in text
+    assert re.search(r"Row count\s+1,\d\d\d\b", text), "a fifth of the demo's 6,000 lines"
 
 
 def test_asset_checks_are_green(addresses: dict[str, str], browser: object, pictures: Path) -> None:
     url = f"{addresses['Dagster']}/assets/contract/fct_order_items?view=checks"
     _look(browser, url, ["fct_order_items_key", "Succeeded"], pictures / "checks.png")
+
+
+def test_every_shop_is_a_partition_that_is_ready(addresses: dict[str, str], browser: object, pictures: Path) -> None:
+    url = f"{addresses['Dagster']}/assets/contract/shop_ready?view=partitions"
+    shops = ["thelook", "retailrocket", "online_retail", "olist", "anime"]
+    text = _look(browser, url, [*shops, "Materialized (5)"], pictures / "shops.png", height=600)
+    assert "Failed (0)" in text and "Missing (0)" in text
 
 
 def test_docs_site_describes_a_table(addresses: dict[str, str], browser: object, pictures: Path) -> None:
