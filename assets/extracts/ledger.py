@@ -74,11 +74,12 @@ create table if not exists ledger.cursors (
     high timestamptz not null,
     compared_to timestamptz,
     compared_at timestamptz,
+    timezone text not null,
     primary key (shop, table_name)
 );
 comment on table ledger.cursors is
     'One row says up to which instant a table that is read by slices was read, when all of it was last compared, and '
-    'how far a comparison that is under way has come.';
+    'how far a comparison that is under way has come. timezone: by whose clock its days were cut.';
 create table if not exists ledger.changes (
     change_id bigint generated always as identity primary key,
     shop text not null,
@@ -149,6 +150,8 @@ class Cursor:
     """How far a comparison of all of it has come; None where none is under way."""
     compared_at: datetime | None
     """When all of it was last compared; None before the first load was complete."""
+    timezone: str
+    """By whose clock its days were cut."""
 
 
 def ensure_ledger(connection: psycopg.Connection) -> None:
@@ -199,7 +202,8 @@ def formats(connection: psycopg.Connection, shop: str, table: str) -> set[str]:
 def cursor_of(connection: psycopg.Connection, shop: str, table: str) -> Cursor | None:
     """How far a table is read; None where it never was."""
     row = connection.execute(
-        "select high, compared_to, compared_at from ledger.cursors where shop = %s and table_name = %s", [shop, table]
+        "select high, compared_to, compared_at, timezone from ledger.cursors where shop = %s and table_name = %s",
+        [shop, table],
     ).fetchone()
     return None if row is None else Cursor(*row)
 
@@ -207,11 +211,11 @@ def cursor_of(connection: psycopg.Connection, shop: str, table: str) -> Cursor |
 def move_cursor(connection: psycopg.Connection, shop: str, table: str, cursor: Cursor) -> None:
     """Write down how far a table is read; never less far than before."""
     connection.execute(
-        "insert into ledger.cursors as old (shop, table_name, high, compared_to, compared_at)"
-        " values (%s, %s, %s, %s, %s) on conflict (shop, table_name) do update set"
+        "insert into ledger.cursors as old (shop, table_name, high, compared_to, compared_at, timezone)"
+        " values (%s, %s, %s, %s, %s, %s) on conflict (shop, table_name) do update set"
         " high = greatest(old.high, excluded.high), compared_to = excluded.compared_to,"
         " compared_at = excluded.compared_at",
-        [shop, table, cursor.high, cursor.compared_to, cursor.compared_at],
+        [shop, table, cursor.high, cursor.compared_to, cursor.compared_at, cursor.timezone],
     )
 
 

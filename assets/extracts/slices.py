@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from assets.extracts import days, ledger
 from assets.extracts.declared import EXTRACT_ID, Declared
+from assets.extracts.errors import ExtractError
 from assets.extracts.extract import (
     SLICE,
     Loaded,
@@ -148,13 +149,18 @@ def extract_slices(
         now: the instant of the source's snapshot.
 
     Raises:
-        ExtractError: a slice cannot be read; those before it are committed.
+        ExtractError: a slice cannot be read, and those before it are committed; or the days were cut by another clock.
     """
     table = shop.tables[declared.table]
     column = declared.column(table.cursor or "")
     assert column is not None
     with warehouse.connect() as connection:
         cursor = ledger.cursor_of(connection, shop.name, declared.table)
+    if cursor is not None and cursor.timezone != shop.timezone:
+        raise ExtractError(
+            f"its days were cut by the clock of {cursor.timezone}, and config/shops.yaml says {shop.timezone}",
+            f"change it back; or, to load the table anew, run: cartograph forget {shop.name} {declared.table}",
+        )
     high = max(now - LAG, cursor.high) if cursor is not None else now - LAG
     low, report.compared_all = where_to_begin(cursor, table.restate_days, now, shop.zone)
     if cursor is not None and low is not None:
@@ -178,7 +184,7 @@ def extract_slices(
             # Of the undated slice all may be rejected: it is held against the table, below.
             refuse_if_too_many_rejected(taken.counted, table)
         is_last = number >= len(pieces) - 1
-        moved = ledger.Cursor(piece.high, None, cursor.compared_at if cursor is not None else None)
+        moved = ledger.Cursor(piece.high, None, cursor.compared_at if cursor else None, shop.timezone)
         if report.compared_all:
             moved = replace(moved, compared_to=None if is_last else piece.high)
             moved = replace(moved, compared_at=now) if is_last else moved

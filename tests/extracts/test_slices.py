@@ -118,7 +118,7 @@ def test_a_day_begins_with_its_first_instant(zone: str, skipped: date, begins: d
 
 def test_where_a_run_begins() -> None:
     zone, now = ZoneInfo("UTC"), datetime(2024, 6, 15, 12, tzinfo=UTC)
-    read = Cursor(now, None, now)
+    read = Cursor(now, None, now, "UTC")
     assert slices.where_to_begin(None, 5, now, zone) == (None, True)
     assert slices.where_to_begin(read, 5, now, zone) == (datetime(2024, 6, 10, tzinfo=UTC), False)
     assert slices.where_to_begin(read, None, now + timedelta(days=90), zone) == (
@@ -126,9 +126,9 @@ def test_where_a_run_begins() -> None:
         False,
     )
     assert slices.where_to_begin(read, 5, now + timedelta(days=7), zone) == (None, True)
-    amid = Cursor(now, datetime(2024, 3, 1, tzinfo=UTC), now - timedelta(days=8))
+    amid = Cursor(now, datetime(2024, 3, 1, tzinfo=UTC), now - timedelta(days=8), "UTC")
     assert slices.where_to_begin(amid, 5, now, zone) == (datetime(2024, 3, 1, tzinfo=UTC), True)
-    at_its_end = Cursor(now, datetime(2024, 6, 14, tzinfo=UTC), now)
+    at_its_end = Cursor(now, datetime(2024, 6, 14, tzinfo=UTC), now, "UTC")
     assert slices.where_to_begin(at_its_end, 5, now, zone) == (datetime(2024, 6, 10, tzinfo=UTC), True)
 
 
@@ -257,6 +257,21 @@ def test_a_file_that_changed_is_read_from_its_first_day_on(
     assert not report.compared_all and rig.days("events", change) == [day(1), day(2)]
     assert 999 in ids(rig) and 200 not in ids(rig)
     assert rig.load("events", rig.now + timedelta(hours=4)).is_unchanged
+
+
+def test_days_that_were_cut_by_another_clock_are_not_mixed(make: Callable[..., TableRig]) -> None:
+    rig = make()
+    rig.now = MAY + timedelta(days=10)
+    rig.put("events", events(daily(10)))
+    rig.load("events")
+    rig.shop = rig.shop.model_copy(update={"timezone": "America/New_York"})
+    report = rig.run("events", rig.now)
+    [refused] = report.failed
+    assert "its days were cut by the clock of Europe/London, and config/shops.yaml says America/New_York" in str(
+        refused
+    )
+    assert f"cartograph forget {NAME} events" in str(refused)
+    assert report.totals["rows"] == 30
 
 
 def test_a_table_that_does_not_change_is_never_read_again(make: Callable[..., TableRig]) -> None:

@@ -18,7 +18,7 @@ from assets.marts.frames import About, FrameError, about, catalog, frame, open_w
 from resources.embedded_postgres import release
 from resources.settings import PROJECT_ROOT, load_settings
 from resources.warehouse import Warehouse
-from tests.orchestration.conftest import server_is_gone
+from tests.shared_home import server_is_gone
 
 SHOP, OTHER = "online_retail", "elsewhere"
 BIG = Decimal("12345678901234.5678")

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import itertools
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from resources.embedded_postgres import release
 from tests.orchestration.command import cartograph
+from tests.shared_home import server_is_gone, shared_home
 
 SIZE = "0.1"
 
@@ -27,26 +24,6 @@ def lines_of(home: Path) -> int:
 
     book = CalamineWorkbook.from_path(home / "inbox" / "online_retail" / "Online Retail.xlsx")
     return len(book.get_sheet_by_index(0).to_python()) - 1
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / "cartograph-demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def server_is_gone(home: Path, seconds: float = 30) -> bool:
-    """Whether a home's embedded server has ended, within some seconds."""
-    deadline = time.monotonic() + seconds
-    held = home / "postgres" / "keeper.lock"
-    while held.exists() and time.monotonic() < deadline:
-        # The process that keeps the server holds this lock until it has cleared up after it.
-        with held.open() as file, contextlib.suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return not (home / "postgres" / "data" / "postmaster.pid").exists()
-        time.sleep(0.05)
-    return not held.exists()
 
 
 class Demo:
@@ -72,27 +49,8 @@ class Demo:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo home, made by the first test process that asks and removed by the last that is done with it."""
-    shared = tmp_path_factory.getbasetemp()
-    if "popen-gw" in shared.name:
-        shared = shared.parent
-    record, users = shared / "cartograph-demo", shared / "cartograph-demo.users"
-    with _locked(shared):
-        if not record.exists():
-            folder = Path(tempfile.mkdtemp(prefix="cgd-"))
-            folder.chmod(0o755)
-            Demo(folder).make()
-            record.write_text(str(folder))
-        folder = Path(record.read_text())
-        users.write_text(str(int(users.read_text() if users.exists() else 0) + 1))
-    yield Demo(folder)
-    release(folder / "home")
-    with _locked(shared):
-        left = int(users.read_text()) - 1
-        users.write_text(str(left))
-        if not left:
-            record.unlink()
-            server_is_gone(folder / "home")
-            shutil.rmtree(folder, ignore_errors=True)
+    with shared_home("demo", tmp_path_factory, lambda folder: Demo(folder).make()) as folder:
+        yield Demo(folder)
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ from resources.embedded_postgres import release
 from resources.settings import PROJECT_ROOT, get_settings, load_settings
 from resources.warehouse import Warehouse
 from tests.orchestration.command import COMMAND, cartograph, clean_environment, start
-from tests.orchestration.conftest import Demo, lines_of, server_is_gone
+from tests.orchestration.conftest import Demo, lines_of
 from tests.rig import rows, sheet
+from tests.shared_home import server_is_gone
 
 SHOP = "online_retail"
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)  # type: ignore[union-attr]

@@ -15,8 +15,9 @@ from orchestration.cli.session import CommandError
 from resources.settings import load_settings
 from resources.warehouse import Warehouse
 from tests.orchestration.command import cartograph
-from tests.orchestration.conftest import Demo, lines_of, server_is_gone
+from tests.orchestration.conftest import Demo, lines_of
 from tests.rig import row, rows, sheet
+from tests.shared_home import server_is_gone
 
 SHOP = "online_retail"
 

@@ -23,7 +23,8 @@ from orchestration.cli.session import CommandError
 from orchestration.cli.up import answers, free_ports
 from resources.settings import PROJECT_ROOT
 from tests.orchestration.command import BIN, clean_environment, start
-from tests.orchestration.conftest import Demo, server_is_gone
+from tests.orchestration.conftest import Demo
+from tests.shared_home import server_is_gone
 
 START_SECONDS = 150
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +18,7 @@ from resources.shops import load_shops
 from resources.warehouse import Warehouse
 from tests.conftest import ALL_SHOPS
 from tests.orchestration.command import COMMAND, clean_environment
-from tests.orchestration.conftest import server_is_gone
+from tests.shared_home import shared_home
 from tests.world import faults, recount
 
 SCALES = {"thelook": 0.04, "retailrocket": 0.004, "online_retail": 0.009, "olist": 0.014, "anime": 0.005}
@@ -167,42 +163,11 @@ class World:
         return [Load(*load) for load in self._made()["loads"]]
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / "cartograph-world.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The world, made by the first test process that asks and removed by the last that is done with it."""
-    shared = tmp_path_factory.getbasetemp()
-    if "popen-gw" in shared.name:
-        shared = shared.parent
-    record, users = shared / "cartograph-world", shared / "cartograph-world.users"
-    with _locked(shared):
-        if not record.exists():
-            folder = Path(tempfile.mkdtemp(prefix="cgx-"))
-            folder.chmod(0o755)
-            try:
-                World(folder).make()
-            except BaseException:
-                release(folder / "home")
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-            record.write_text(str(folder))
-        folder = Path(record.read_text())
-        users.write_text(str(int(users.read_text() if users.exists() else 0) + 1))
-    yield World(folder)
-    release(folder / "home")
-    with _locked(shared):
-        left = int(users.read_text()) - 1
-        users.write_text(str(left))
-        if not left:
-            record.unlink()
-            server_is_gone(folder / "home")
-            shutil.rmtree(folder, ignore_errors=True)
+    with shared_home("world", tmp_path_factory, lambda folder: World(folder).make()) as folder:
+        yield World(folder)
 
 
 @pytest.fixture(scope="session")
