@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import platform
 import subprocess
@@ -44,7 +45,8 @@ def measure(folder: Path, shop: str, scale: float) -> None:
         print(f"| {what} | {seconds:.1f} | {peak:.0f} |", flush=True)
         return seconds
 
-    line("simulated", "simulate", shop, "--scale", str(scale), "--until", last.isoformat())
+    days = importlib.import_module(f"simulator.{shop}").PUBLIC_DAYS
+    line("simulated", "simulate", shop, "--scale", str(scale), "--days", str(days), "--until", last.isoformat())
     ensure(home)
     try:
         extracted = line("extracted", "materialize", "group:raw")
