@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
-demo: $(STAMP) ## Load the demo shop into .cartograph/demo, model and test it
+demo: $(STAMP) ## Simulate five shops in .cartograph/demo, load, model and test them
 	@$(BIN)/cartograph demo
 
 up: export CARTOGRAPH_HOME ?= $(CURDIR)/.cartograph/demo
