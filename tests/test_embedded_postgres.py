@@ -237,7 +237,8 @@ def test_all_killed_and_reboot_leftovers(home: Path) -> None:
     write(ensure(home), "create table kept as select 1 as one")
     found = processes(home)
     for process in [*found["keeper"], *found["postmaster"], *found["backend"]]:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended with the one before it
+            process.kill()
     until(lambda: not any(processes(home).values()), "all dead")
     account: dict[str, Any] = {"user": SERVER_USER, "extra_groups": []} if ROOT else {}
     with subprocess.Popen(["sleep", "60"], **account) as other:
