@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -22,7 +21,6 @@ from assets.extracts import ledger
 from assets.extracts.declared import declared_table
 from assets.extracts.extract import extract_table
 from assets.extracts.raw import ensure_raw
-from assets.marts.project import dbt_variables
 from resources.embedded_postgres import ensure, release
 from resources.lake import Lake
 from resources.objects import ObjectStore
@@ -30,8 +28,8 @@ from resources.settings import load_settings
 from resources.shops import load_shops
 from resources.warehouse import Warehouse
 from tests.conftest import ALL_SHOPS
+from tests.dbt_runs import PROJECT, Dbt, everything, five_shops, query, shop, tracked_tables, versions
 
-PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 LAYERS = {"staging": {"staging"}, "contract": {"staging", "contract"}, "marts": {"contract", "marts"}}
 PREFIXES = {"staging": ("stg_",), "contract": ("dim_", "fct_", "shop_clock"), "marts": ("mart_",)}
 TABLE_OF = {
@@ -49,68 +47,6 @@ BY_DAY = {
     *("mart_daily_sales", "mart_daily_funnel", "mart_hourly_activity"),
 }
 SCHEMAS = ("raw_online_retail", "raw_second", "staging", "contract", "marts", "ledger")
-
-
-def shop(**changes: Any) -> dict[str, Any]:
-    provides = ["orders", "products", "product_text", "prices"]
-    return {
-        "timezone": "Europe/London",
-        "currency": "GBP",
-        "language": "en",
-        "provides": provides,
-        "code": "a",
-    } | changes
-
-
-def five_shops() -> dict[str, Any]:
-    """The variable `shops` as every call has it, of the shops that the project comes with."""
-    return json.loads(dbt_variables(load_shops(ALL_SHOPS)))["shops"]
-
-
-class Dbt:
-    """dbt in this process, on one project folder and database."""
-
-    def __init__(self, project: Path, work: Path, pg_host: str = "localhost", database: str = "cartograph") -> None:
-        self.project, self.work, self.pg_host, self.database = project, work, pg_host, database
-        self.shops = {"online_retail": shop()}
-
-    def __call__(self, *arguments: str, shops: dict[str, Any] | None = None) -> Any:
-        from dbt.cli.main import dbtRunner
-
-        variables = json.dumps({"shops": self.shops if shops is None else shops} if shops != {} else {})
-        words = ["--quiet", "--log-level-file", "none", *arguments, "--vars", variables]
-        words += ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
-        words += ["--target-path", str(self.work / "target"), "--log-path", str(self.work / "logs")]
-        wanted = {
-            "DBT_ENV_SECRET_CARTOGRAPH_PGHOST": self.pg_host,
-            "CARTOGRAPH_PGDATABASE": self.database,
-            "DO_NOT_TRACK": "1",
-        }
-        before = dict(os.environ)
-        os.environ |= wanted
-        try:
-            return dbtRunner().invoke(words)
-        finally:
-            os.environ.clear()
-            os.environ |= before
-
-    def run(self, *arguments: str, shops: dict[str, Any] | None = None) -> None:
-        result = self("run", *arguments, shops=shops)
-        bad = [f"{item.node.name}: {item.message}" for item in result.result or [] if item.status != "success"]
-        assert result.success and not bad, (bad, result.exception)
-
-    def test(self, *arguments: str, shops: dict[str, Any] | None = None) -> dict[str, int]:
-        """Run data tests; the failing ones with their counts."""
-        result = self("test", "--exclude-resource-type", "unit_test", *arguments, shops=shops)
-        broken = [
-            f"{item.node.name}: {item.message}" for item in result.result if item.status not in ("pass", "fail", "warn")
-        ]
-        assert not broken, broken
-        return {item.node.name: item.failures for item in result.result if item.status != "pass"}
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        return json.loads((self.work / "target" / "manifest.json").read_text())
 
 
 # --- Rules over the manifest, without a database ---
@@ -375,33 +311,6 @@ def dbt(socket_dir: str, connection: psycopg.Connection, tmp_path_factory: pytes
     }
     dbt.run()
     return dbt
-
-
-def query(connection: psycopg.Connection, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    return connection.execute(sql, values).fetchall()
-
-
-def tracked_tables(connection: psycopg.Connection) -> list[str]:
-    return [
-        f"{schema}.{table}"
-        for schema, table in query(
-            connection,
-            "select schemaname, tablename from pg_tables where schemaname in ('contract', 'marts') order by 1, 2",
-        )
-    ]
-
-
-def versions(connection: psycopg.Connection, table: str, where: str = "true") -> set[tuple[Any, ...]]:
-    """The physical identity of the rows: it changes with every write."""
-    return set(query(connection, f"select ctid::text, xmin::text from {table} where {where}"))
-
-
-def everything(connection: psycopg.Connection) -> dict[str, list[str]]:
-    """The contents of all contract tables and marts."""
-    return {
-        table: [row for (row,) in query(connection, f"select t::text from {table} as t order by 1")]
-        for table in tracked_tables(connection)
-    }
 
 
 def writes(connection: psycopg.Connection) -> dict[str, tuple[int, ...]]:

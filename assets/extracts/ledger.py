@@ -107,7 +107,35 @@ create table if not exists ledger.tests (
     tested_at timestamptz not null default now()
 );
 comment on table ledger.tests is
-    'One row says at which change the dbt tests were last run over what is built for a shop.';
+    'One row says at which change the dbt tests were last run over what is built for a shop, and what tests.';
+create table if not exists ledger.made (
+    made_id bigint generated always as identity primary key,
+    shop text not null,
+    model text not null,
+    everything boolean not null,
+    days date[] not null,
+    keys text[] not null
+);
+comment on table ledger.made is
+    'One row says which rows of a shop dbt made again in a model, and no test has read since: all, or those of the '
+    'days or of the keys.';
+create table if not exists ledger.vanished (
+    shop text not null,
+    model text not null,
+    key_column text not null,
+    key text not null,
+    change_id bigint not null
+);
+comment on table ledger.vanished is
+    'One row is one product or customer of which changed days of a model no longer tell, until all that is made from '
+    'them was made again.';
+create table if not exists ledger.failing (
+    test text not null,
+    shop text not null,
+    primary key (test, shop)
+);
+comment on table ledger.failing is
+    'One row is one dbt test that reads all rows of a shop again in the next run, as it found some that fail.';
 """
 
 

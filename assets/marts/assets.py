@@ -18,7 +18,7 @@ from dagster_dbt import (
 
 from assets.extracts.raw import ensure_raw
 from assets.marts import readiness
-from assets.marts.project import broken_staging, dbt_variables, error_tests, reuse_parsed
+from assets.marts.project import broken_staging, data_tests, dbt_variables, reuse_parsed
 from resources.dagster_resources import WarehouseResource
 from resources.environment import environment
 from resources.settings import get_settings
@@ -70,7 +70,8 @@ def build_marts_assets(
 ) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
     """The dbt models of all shops and `contract/shop_ready` with its checks."""
     models = readiness.tracked_models(manifest)
-    tests = error_tests(manifest)
+    tests = data_tests(manifest, severity="error")
+    all_tests = data_tests(manifest)
     variables = dbt_variables(shops)
     folder = get_settings().dbt_project
 
@@ -100,7 +101,7 @@ def build_marts_assets(
             if reshaped:
                 context.log.warning("Made anew, whole, as their columns changed: %s", ", ".join(reshaped))
             # Only the SQL of this project sees these variables; nothing of them is written to run config.
-            with environment(client.dbt_environment()):
+            with environment({**client.dbt_environment(), "DBT_ENV_CUSTOM_ENV_CARTOGRAPH_TESTS": "changed"}):
                 # One target folder for the home: dbt parses only what changed since the last call of the same home.
                 reuse_parsed(shops, client.settings.dbt_target)
                 call = partial(dbt.cli, context=context, target_path=client.settings.dbt_target, raise_on_error=False)
@@ -115,13 +116,17 @@ def build_marts_assets(
                 running = call(["run", *whole, "--vars", variables])
                 yield from _with_row_counts(running.stream(), context, client)
                 _raise_if_broken(running, manifest)
-                testing = call(["test", "--exclude-resource-type", "unit_test", "--vars", variables])
+                with client.connect() as connection:
+                    made_id = readiness.begin_tests(connection, shops, models, all_tests)
+                    idle = readiness.idle_tests(connection, manifest)
+                without = ["--exclude", *idle] if idle else []
+                testing = call(["test", *without, "--exclude-resource-type", "unit_test", "--vars", variables])
                 yield from testing.stream()
             _raise_where_a_test_broke(testing)
             with client.connect() as connection:
                 if not context.is_subset:
                     for shop in shops.values():
-                        readiness.mark_tested(connection, shop)
+                        readiness.mark_tested(connection, shop, made_id)
 
     tables = {
         node["name"]: node["schema"]

@@ -59,6 +59,16 @@ def _code_hash(shop: str, settings: str) -> str:
     return _hash_files((*_SHARED, f"models/staging/{shop}"), settings)
 
 
+def tests_hash(shop: Shop) -> str:
+    """A hash of the code that makes a shop's tables and of that which tests them: where it changed, all is tested."""
+    return _tests_hash(code_hash(shop))
+
+
+@cache
+def _tests_hash(code: str) -> str:
+    return _hash_files(("tests",), code)
+
+
 def _hash_files(parts: tuple[str, ...], more: str = "") -> str:
     folder = get_settings().dbt_project
     digest = hashlib.sha256(more.encode())
@@ -252,13 +262,13 @@ def _line_of(file: Path, model: str, column: str) -> int:
     return found
 
 
-def error_tests(manifest: dict[str, Any]) -> dict[str, str]:
-    """The data tests that must not fail: name -> name of the table that stores their failures."""
+def data_tests(manifest: dict[str, Any], severity: str | None = None) -> dict[str, str]:
+    """The data tests, or those of a severity (error, warn): name -> name of the table that stores their failures."""
     return {
         node["name"]: node.get("alias") or node["name"]
         for node in manifest["nodes"].values()
         if node["resource_type"] == "test"
-        and node["config"]["severity"].lower() == "error"
+        and severity in (None, node["config"]["severity"].lower())
         # Tests of the models of shops that are not configured stay in the manifest.
         and node["config"]["enabled"]
     }

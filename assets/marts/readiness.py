@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from assets.extracts import ledger
-from assets.marts.project import code_hash
+from assets.marts.project import code_hash, tests_hash
 from resources.shops import Shop
 
 if TYPE_CHECKING:
     import psycopg
 
-TRACKED = ("by_day", "by_shop")
+TRACKED = ("by_day", "by_key", "by_shop")
 
 Models = dict[str, str | None]
 """Model -> the one shop that it is of; None for a model of all shops."""
@@ -86,23 +86,95 @@ def reshaped(connection: psycopg.Connection, manifest: dict[str, Any]) -> list[s
 
 
 def untested(connection: psycopg.Connection, shop: Shop) -> bool:
-    """Whether something was built for a shop since the tests were last run over it."""
+    """Whether something was built for a shop since the tests were last run over it, or a test is new or changed."""
     row = connection.execute(
         "select exists (select from ledger.tests where shop = %(shop)s and code = %(code)s and change_id >="
-        " (select coalesce(max(change_id), 0) from ledger.builds where shop = %(shop)s))",
-        {"shop": shop.name, "code": code_hash(shop)},
+        " (select coalesce(max(change_id), 0) from ledger.builds where shop = %(shop)s))"
+        " and not exists (select from ledger.made where shop = %(shop)s)",
+        {"shop": shop.name, "code": tests_hash(shop)},
     ).fetchone()
     return row is None or not row[0]
 
 
-def mark_tested(connection: psycopg.Connection, shop: Shop) -> None:
-    """Remember that the tests were run over all that is built for a shop."""
+def begin_tests(connection: psycopg.Connection, shops: dict[str, Shop], models: Models, tests: dict[str, str]) -> int:
+    """Lay down what the next run of the tests reads: see `dbt_project/macros/tested.sql`.
+
+    A test that found failing rows of a shop, or whose table is not there, reads all of that shop's: what it stores is
+    all that is known to fail. Where tests or models have other code than when they were last run, all tests do.
+
+    Args:
+        tests: all data tests, name -> name of the table that stores their failures.
+
+    Returns:
+        Up to which `ledger.made` the run covers what was made: for `mark_tested`.
+    """
+    found = _failures(connection, tests)
+    failing = [(test, name) for test in tests for name in shops if not {name, None}.isdisjoint(found.get(test, {None}))]
+    with connection.transaction():
+        connection.execute("delete from ledger.failing")
+        with connection.cursor() as cursor:
+            cursor.executemany("insert into ledger.failing (test, shop) values (%s, %s)", failing)
+        for shop in shops.values():
+            connection.execute(
+                "insert into ledger.made (shop, model, everything, days, keys)"
+                " select %(shop)s, unnest(%(models)s::text[]), true, '{}', '{}'"
+                " where not exists (select from ledger.tests where shop = %(shop)s and code = %(code)s)",
+                {
+                    "shop": shop.name,
+                    "code": tests_hash(shop),
+                    "models": [name for name, only_shop in models.items() if only_shop in (None, shop.name)],
+                },
+            )
+        # That the tests are planned by how many keys there are.
+        connection.execute("analyze ledger.made")
+        row = connection.execute("select coalesce(max(made_id), 0) from ledger.made").fetchone()
+    return int(row[0]) if row else 0
+
+
+def idle_tests(connection: psycopg.Connection, manifest: dict[str, Any]) -> list[str]:
+    """The data tests that would read nothing: what they look at was not made again. Ask after `begin_tests`."""
+    made = connection.execute("select distinct shop, model from ledger.made").fetchall()
+    failing = {test for (test,) in connection.execute("select distinct test from ledger.failing")}
+    # What changed in views and raw tables is written down nowhere: tests of them are run where their shop changed.
+    busy = {model for _, model in made} | {shop for shop, _ in made}
+    tracked = tracked_models(manifest)
+    idle = []
+    for node in manifest["nodes"].values():
+        if node["resource_type"] != "test" or node["name"] in failing:
+            continue
+        subjects = set()
+        for parent in node["depends_on"]["nodes"]:
+            told = manifest["nodes"].get(parent) or manifest["sources"][parent]
+            if told["name"] in tracked:
+                subjects.add(told["name"])
+            elif told["resource_type"] == "source":
+                subjects.add(told["source_name"])
+            elif told["fqn"][1] == "staging":
+                subjects.add(told["fqn"][2])
+        if subjects and subjects.isdisjoint(busy):
+            idle.append(node["name"])
+    return idle
+
+
+def mark_tested(connection: psycopg.Connection, shop: Shop, made_id: int) -> None:
+    """Remember that the tests were run over all that is built for a shop.
+
+    Args:
+        made_id: as `begin_tests` gave it before they were run.
+    """
     connection.execute(
         "insert into ledger.tests (shop, change_id, code)"
         " select %(shop)s, coalesce(max(change_id), 0), %(code)s from ledger.builds where shop = %(shop)s"
         " on conflict (shop) do update set change_id = excluded.change_id, code = excluded.code, tested_at = now()"
         " where (ledger.tests.change_id, ledger.tests.code) is distinct from (excluded.change_id, excluded.code)",
-        {"shop": shop.name, "code": code_hash(shop)},
+        {"shop": shop.name, "code": tests_hash(shop)},
+    )
+    connection.execute("delete from ledger.made where shop = %s and made_id <= %s", [shop.name, made_id])
+    # What is made by key has been made again from all that vanished before.
+    connection.execute(
+        "delete from ledger.vanished where shop = %(shop)s"
+        " and change_id <= (select min(change_id) from ledger.builds where shop = %(shop)s)",
+        {"shop": shop.name},
     )
 
 
@@ -115,7 +187,16 @@ def data_version(connection: psycopg.Connection, shop: Shop) -> str:
 
 
 def stored_failures(connection: psycopg.Connection, shop: Shop, tests: dict[str, str]) -> dict[str, int]:
-    """How many rows of a shop fail each test that must not fail: test -> failing rows, sound tests left out."""
+    """How many rows of a shop fail each of the tests: test -> failing rows, sound tests left out."""
+    return {
+        test: max(count for name, count in shops.items() if name in (shop.name, None))
+        for test, shops in _failures(connection, tests).items()
+        if shop.name in shops or None in shops
+    }
+
+
+def _failures(connection: psycopg.Connection, tests: dict[str, str]) -> dict[str, dict[str | None, int]]:
+    """Test -> shop (None: all of them) -> rows that failed in its last run; tests that were never run are left out."""
     from psycopg import sql
 
     there = {
@@ -125,15 +206,17 @@ def stored_failures(connection: psycopg.Connection, shop: Shop, tests: dict[str,
         )
     }
     asked = [(test, table) for test, table in tests.items() if table in there]
-    if not asked:
-        return {}
-    query = sql.SQL(" union all ").join(
-        sql.SQL("select {}, coalesce(max(shop_failures), 0) from {} where shop = {} or shop is null").format(
-            sql.Literal(test), sql.Identifier("test_failures", table), sql.Literal(shop.name)
+    found: dict[str, dict[str | None, int]] = {test: {} for test, _ in asked}
+    if asked:
+        query = sql.SQL(" union all ").join(
+            sql.SQL("select {}, shop, max(shop_failures) from {} group by shop").format(
+                sql.Literal(test), sql.Identifier("test_failures", table)
+            )
+            for test, table in asked
         )
-        for test, table in asked
-    )
-    return {test: count for test, count in connection.execute(query) if count}
+        for test, shop, count in connection.execute(query):
+            found[test][shop] = count
+    return found
 
 
 @dataclass

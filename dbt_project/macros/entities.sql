@@ -145,8 +145,9 @@
     The rows of one entity over all shops that have it, with `shop` before them; while a model is made incrementally
     only what `pending` asks for. Empty and typed where no shop provides the entity.
 
-    The two halves of a day's entity exclude each other by conditions on `pending` alone, which Postgres evaluates once
-    before it scans anything: a shop with nothing to do costs nothing, and a changed day can use an index.
+    The halves (all of a shop; its changed days, or the keys of these) exclude each other by conditions on `pending` alone,
+    which Postgres evaluates once before it scans anything: a shop with nothing to do costs nothing, and a changed day
+    can use an index.
 -#}
 {% macro staged(entity) %}
     {%- set spec = entities()[entity] -%}
@@ -159,7 +160,10 @@
             {%- do parts.append(rows) -%}
         {%- else -%}
             {%- do parts.append(rows ~ " where " ~ everything ~ " = true") -%}
-            {%- if spec.day -%}
+            {%- if config.get('incremental_strategy') == 'by_key' -%}
+                {%- do parts.append(rows ~ " where " ~ everything ~ " = false and " ~ model.config.meta.key_column
+                    ~ " in (select pending_keys.key from pending_keys where pending_keys.shop = '" ~ shop ~ "')") -%}
+            {%- elif spec.day -%}
                 {%- do parts.append(rows ~ " where " ~ everything ~ " = false and " ~ pending_days(shop, spec.day)) -%}
             {%- endif -%}
         {%- endif -%}

@@ -6,14 +6,14 @@
         sum(sold) as sold
     from (
         select shop, order_date as day, 0 as bought, sum(quantity) as sold
-        from {{ ref('fct_order_items') }}
+        from {{ tested(ref('fct_order_items'), also=ref('fct_interactions')) }} as items
         where is_sale and customer_id is not null
         group by shop, order_date
 
         union all
 
         select shop, interaction_date as day, sum(quantity) as bought, 0 as sold
-        from {{ ref('fct_interactions') }}
+        from {{ tested(ref('fct_interactions'), also=ref('fct_order_items')) }} as interactions
         where kind = 'purchase' and shop in (
             null
             {%- for shop in shops_providing(['orders']) %}, '{{ shop }}'{% endfor %}

@@ -141,7 +141,7 @@ def _is_behind(shops: dict[str, Shop]) -> bool:
 def _state(instance: dg.DagsterInstance, shop: Shop, shops: dict[str, Shop]) -> str:
     """`no data`, `to declare` (ready anew), `ready`, or in words why it is not although nothing changed."""
     from assets.marts import readiness
-    from assets.marts.project import error_tests, read_manifest
+    from assets.marts.project import data_tests, read_manifest
     from orchestration.sensors import ready_version
     from resources.warehouse import Warehouse
 
@@ -154,7 +154,7 @@ def _state(instance: dg.DagsterInstance, shop: Shop, shops: dict[str, Shop]) -> 
             return f"{len(late)} models do not hold all of its changes: {_first_three(late)}"
         if readiness.data_version(connection, shop) != ready_version(instance, shop.name):
             return "to declare"
-        failures = readiness.stored_failures(connection, shop, error_tests(manifest))
+        failures = readiness.stored_failures(connection, shop, data_tests(manifest, severity="error"))
     if not failures:
         return "ready"
     return f"{len(failures)} tests fail as before: {_first_three(sorted(failures))}"

@@ -36,7 +36,7 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
 
     from assets.extracts.ledger import active_extracts, ensure_ledger, totals
     from assets.marts import readiness
-    from assets.marts.project import error_tests, read_manifest
+    from assets.marts.project import data_tests, read_manifest
     from orchestration.definitions import defs
     from orchestration.instance import open_instance
     from orchestration.sensors import ready_version
@@ -44,7 +44,7 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
     from resources.warehouse import Warehouse
 
     manifest = read_manifest(shops)
-    models, tests = readiness.tracked_models(manifest), error_tests(manifest)
+    models, tests = readiness.tracked_models(manifest), data_tests(manifest, severity="error")
     now = datetime.now(UTC)
     assets: list[dict[str, Any]] = []
     by_shop: dict[str, Any] = {}

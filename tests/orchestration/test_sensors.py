@@ -212,7 +212,7 @@ class Built:
 
     def test(self) -> None:
         with self.warehouse.connect() as connection:
-            readiness.mark_tested(connection, self.rig.shop)
+            readiness.mark_tested(connection, self.rig.shop, made_id=0)
 
     def version(self) -> str:
         with self.warehouse.connect() as connection:

@@ -104,7 +104,7 @@ class World:
             return connection.execute(query, [shop, "2010-12-05"]).fetchone()
 
     def failures(self, shop: str) -> dict[str, int]:
-        tests = project.error_tests(project.read_manifest(self.shops))
+        tests = project.data_tests(project.read_manifest(self.shops), severity="error")
         with self.warehouse.connect() as connection:
             return readiness.stored_failures(connection, self.shops[shop], tests)
 

@@ -1,5 +1,6 @@
 {{ config(
-    incremental_strategy='by_shop',
+    incremental_strategy='by_key',
+    meta={'key_column': 'customer_id'},
     indexes=[{'columns': ['shop', 'customer_id']}]
 ) }}
 
@@ -9,25 +10,25 @@ with stated as (
 
 mentions as (
     select shop, customer_id, min(ordered_at) as seen_at
-    from {{ changed(ref('fct_orders')) }} as orders
+    from {{ changed(ref('fct_orders'), key='customer_id') }} as orders
     group by shop, customer_id
 
     union all
 
     select shop, customer_id, min(ordered_at) as seen_at
-    from {{ changed(ref('fct_order_items')) }} as items
+    from {{ changed(ref('fct_order_items'), key='customer_id') }} as items
     group by shop, customer_id
 
     union all
 
     select shop, customer_id, min(occurred_at) as seen_at
-    from {{ changed(ref('fct_events')) }} as events
+    from {{ changed(ref('fct_events'), key='customer_id') }} as events
     group by shop, customer_id
 
     union all
 
     select shop, customer_id, min(created_at) as seen_at
-    from {{ changed(ref('fct_reviews')) }} as reviews
+    from {{ changed(ref('fct_reviews'), key='customer_id') }} as reviews
     group by shop, customer_id
 ),
 

@@ -1,5 +1,6 @@
 {{ config(
-    incremental_strategy='by_shop',
+    incremental_strategy='by_key',
+    meta={'key_column': 'product_id'},
     indexes=[{'columns': ['shop', 'product_id']}]
 ) }}
 
@@ -9,18 +10,18 @@ with stated as (
 
 mentions as (
     select distinct shop, product_id
-    from {{ changed(ref('fct_order_items')) }} as items
+    from {{ changed(ref('fct_order_items'), key='product_id') }} as items
 
     union
 
     select distinct shop, product_id
-    from {{ changed(ref('fct_events')) }} as events
+    from {{ changed(ref('fct_events'), key='product_id') }} as events
 
     union
 
     -- Stock of a product that has left the list, for one.
     select distinct shop, product_id
-    from {{ changed(ref('dim_product_history')) }} as history
+    from {{ changed(ref('dim_product_history'), key='product_id') }} as history
 ),
 
 inferred as (

@@ -1,5 +1,6 @@
 {{ config(
-    incremental_strategy='by_shop',
+    incremental_strategy='by_key',
+    meta={'key_column': 'product_id'},
     indexes=[{'columns': ['shop', 'product_id']}]
 ) }}
 
@@ -15,7 +16,7 @@ with counts as (
         count(*) filter (where kind = 'purchase') as purchases,
         min(occurred_at) as first_at,
         max(occurred_at) as last_at
-    from {{ changed(ref('fct_interactions')) }} as interactions
+    from {{ changed(ref('fct_interactions'), key='product_id') }} as interactions
     group by shop, product_id
 ),
 
@@ -25,7 +26,7 @@ pairs as (
         shop,
         product_id,
         actor_id
-    from {{ changed(ref('fct_interactions')) }} as interactions
+    from {{ changed(ref('fct_interactions'), key='product_id') }} as interactions
 ),
 
 reach as (

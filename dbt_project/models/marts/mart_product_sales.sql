@@ -1,15 +1,16 @@
 {{ config(
-    incremental_strategy='by_shop',
+    incremental_strategy='by_key',
+    meta={'key_column': 'product_id'},
     indexes=[{'columns': ['shop', 'product_id']}]
 ) }}
 
 with items as (
-    select * from {{ changed(ref('fct_order_items')) }} as items
+    select * from {{ changed(ref('fct_order_items'), key='product_id') }} as items
     where is_sale
 ),
 
 products as (
-    select * from {{ changed(ref('dim_product')) }} as products
+    select * from {{ changed(ref('dim_product'), key='product_id') }} as products
 ),
 
 sales as (

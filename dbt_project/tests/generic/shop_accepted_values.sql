@@ -2,7 +2,7 @@
 {% test shop_accepted_values(model, column, values) %}
 {% call failures() %}
     select shop, {{ column }}, count(*) as n_rows
-    from {{ model }}
+    from {{ tested(model) }} as tested
     where {{ column }} not in ('{{ values | join("', '") }}')
     group by shop, {{ column }}
 {% endcall %}

@@ -2,7 +2,7 @@
 {% test shop_expression(model, expression, key, columns=[]) %}
 {% call failures() %}
     select {{ (key + columns) | unique | join(', ') }}
-    from {{ model }}
+    from {{ tested(model) }} as tested
     where ({{ expression }}) is not true
 {% endcall %}
 {% endtest %}

@@ -4,7 +4,7 @@
     select
         {% for column in (key + [instant, day]) | unique %}checked.{{ column }}, {% endfor %}
         zones.timezone
-    from {{ model }} as checked
+    from {{ tested(model) }} as checked
     inner join (
         values
         {%- for shop in shops() %}

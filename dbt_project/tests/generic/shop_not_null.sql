@@ -1,5 +1,5 @@
-{#- None of `columns` is null in any row (of those that `where` names); the failures hold the `key` and what is null. -#}
-{% test shop_not_null(model, columns, key, where='true') %}
+{#- None of `columns` is null in any row (of those that `only` names); the failures hold the `key` and what is null. -#}
+{% test shop_not_null(model, columns, key, only='true') %}
 {% call failures() %}
     select
         {% if 'shop' not in key %}null::text as shop, {% endif %}{{ key | join(', ') }},
@@ -9,7 +9,7 @@
             case when {{ column }} is null then '{{ column }}' end
             {%- endfor %}
         ) as null_columns
-    from {{ model }}
-    where ({{ where }}) and num_nulls({{ columns | join(', ') }}) > 0
+    from {{ tested(model) }} as tested
+    where ({{ only }}) and num_nulls({{ columns | join(', ') }}) > 0
 {% endcall %}
 {% endtest %}

@@ -5,16 +5,21 @@
     select
         child.shop,
         child.{{ column }},
-        child.n_rows
+        count(*) as n_rows
     from (
-        select shop, {{ column }}, count(*) as n_rows
-        from {{ model }}
-        where {{ column }} is not null
-        group by shop, {{ column }}
-    ) as child
-    left join {{ to }} as parent
-        on parent.{{ field }} = child.{{ column }}
-        {%- if by_shop %} and parent.shop = child.shop{% endif %}
-    where parent.{{ field }} is null
+        select distinct
+            told.shop,
+            told.{{ column }} as value
+        from (
+            select shop, {{ column }} from {{ tested(model, also=to) }} as tested
+            {{- tested_lost(model, column, to, field) }}
+        ) as told
+        left join {{ to }} as parent
+            on parent.{{ field }} = told.{{ column }}
+            {%- if by_shop %} and parent.shop = told.shop{% endif %}
+        where told.{{ column }} is not null and parent.{{ field }} is null
+    ) as missing
+    inner join {{ model }} as child on child.shop = missing.shop and child.{{ column }} = missing.value
+    group by child.shop, child.{{ column }}
 {% endcall %}
 {% endtest %}

@@ -5,7 +5,7 @@
         shop,
         count(*) filter (where {{ condition }}) as n_rows,
         round(avg(case when {{ condition }} then 1 else 0 end), 4) as share
-    from {{ model }}
+    from {{ tested_shops(model) }} as tested
     group by shop
     having avg(case when {{ condition }} then 1 else 0 end) > {{ at_most }}
 {% endcall %}

@@ -4,7 +4,7 @@
     select
         {% if 'shop' not in columns %}null::text as shop, {% endif %}{{ columns | join(', ') }},
         count(*) as n_rows
-    from {{ model }}
+    from {{ tested_groups(model, columns) }} as tested
     group by {{ columns | join(', ') }}
     having count(*) > 1
 {% endcall %}
