@@ -9,6 +9,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
 export DO_NOT_TRACK = 1
+# Tests and commands start hundreds of processes; what these import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test lint bench bench-public clean lock
@@ -35,8 +37,10 @@ up: export CARTOGRAPH_HOME ?= $(CURDIR)/.cartograph/demo
 up: $(STAMP) ## Open the demo: the Dagster UI, the docs site, MLflow (CARTOGRAPH_HOME names another home)
 	@$(BIN)/cartograph up
 
+# One process more than there are processors: a test often waits, for a server or a browser.
 test: $(STAMP) lint ## Run the checks and all tests
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope \
+		--no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff, mypy, import rules, definitions, dbt parse
 	@$(BIN)/ruff check .

@@ -39,7 +39,32 @@ def real_data() -> Path:
     return Path(os.environ.get("CARTOGRAPH_REAL_DATA") or PROJECT_ROOT.parent / "shared" / "data").expanduser()
 
 
+LONGEST_FIRST = (
+    "world/test_contract.py",
+    "orchestration/test_cli.py",
+    "test_dbt_project.py",
+    "test_known_truth.py",
+    "orchestration/test_shop_ready.py",
+    "orchestration/test_materialize.py",
+    "marts/test_changes.py",
+    "faults/test_kill_tables.py",
+    "test_real_shops.py",
+    "notebooks/test_notebooks.py",
+    "faults/test_kill.py",
+    "ui/test_screenshots.py",
+    "orchestration/test_up.py",
+    "orchestration/test_warehouse_url.py",
+    "test_embedded_postgres.py",
+)
+"""Modules under `tests` that take half a minute and more, the others behind them: so that test processes, to which
+`make test` hands whole modules in this order, come to their ends together. Two that make the same shared home are kept
+apart at the beginning, for one would wait for the other."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
     folder = real_data()
     if folder.is_dir():
         return

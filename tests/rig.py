@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -49,7 +50,24 @@ def sheet(lines: list[str], header: str = HEADER) -> bytes:
     return ("\n".join([header, *lines]) + "\n").encode()
 
 
-class Rig:
+class Asking:
+    """Asks the warehouse many short questions on one connection, which is kept until the end."""
+
+    warehouse: Warehouse
+    _connection: psycopg.Connection | None = None
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        if self._connection is None or self._connection.closed:
+            # Nothing is prepared, as tables are dropped and made again with other columns.
+            self._connection = self.warehouse.connect(autocommit=True, prepare_threshold=None)
+        return self._connection.execute(statement, values or None).fetchall()
+
+    def hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+class Rig(Asking):
     """One shop with one raw table."""
 
     def __init__(self, warehouse: Warehouse, home: Path, **table: Any) -> None:
@@ -117,10 +135,6 @@ class Rig:
 
     # What is there
 
-    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.warehouse.connect() as connection:
-            return connection.execute(statement, values or None).fetchall()  # type: ignore[call-overload,no-any-return]
-
     def table(self, columns: str = "") -> list[tuple[Any, ...]]:
         """The raw rows, by default all declared columns of them."""
         wanted = columns or ", ".join(column.name for column in self.declared.columns)
@@ -158,6 +172,7 @@ class Rig:
         ]
 
     def clear(self) -> None:
+        self.hang_up()
         with self.warehouse.connect() as connection:
             connection.execute(f"drop schema if exists raw_{NAME} cascade")
             if connection.execute("select to_regclass('ledger.tests')").fetchone() != (None,):
@@ -165,7 +180,7 @@ class Rig:
                     connection.execute(f"delete from ledger.{table} where shop = %s", [NAME])  # type: ignore[arg-type]
 
 
-class TableRig:
+class TableRig(Asking):
     """One shop whose source holds tables: a folder per table, a dbt project that declares them, and a clock."""
 
     def __init__(
@@ -278,10 +293,6 @@ class TableRig:
         assert message.startswith(f"{NAME}.{table}, file {self.inbox}") and ". Remedy: " in message, message
         return message
 
-    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self.warehouse.connect() as connection:
-            return connection.execute(statement, values or None).fetchall()  # type: ignore[call-overload,no-any-return]
-
     def content(self, table: str, columns: str = "") -> Counter[tuple[Any, ...]]:
         """The raw rows, by default the declared columns of them."""
         return Counter(
@@ -352,6 +363,7 @@ class TableRig:
         assert {key: rows for key, rows, *_ in active if rows} == counts
 
     def clear(self) -> None:
+        self.hang_up()
         with self.warehouse.connect() as connection:
             connection.execute(f"drop schema if exists raw_{NAME} cascade")
             ensure_ledger(connection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,13 @@ def server_is_gone(home: Path, seconds: float = 30) -> bool:
             return not (home / "postgres" / "data" / "postmaster.pid").exists()
         time.sleep(0.05)
     return not held.exists()
+
+
+def copy_home(home: Path, place: Path) -> Path:
+    """Copy a home whose server has ended; a copy is a home of its own."""
+    # As root, the server's files belong to another user and have to stay his.
+    subprocess.run(["cp", "-a", str(home), str(place)], check=True)
+    return place
 
 
 @contextmanager

@@ -119,7 +119,7 @@ def build_marts_assets(
                 with client.connect() as connection:
                     made_id = readiness.begin_tests(connection, shops, models, all_tests)
                     idle = readiness.idle_tests(connection, manifest)
-                without = ["--exclude", *idle] if idle else []
+                without = ["--exclude", " ".join(idle)] if idle else []
                 testing = call(["test", *without, "--exclude-resource-type", "unit_test", "--vars", variables])
                 yield from testing.stream()
             _raise_where_a_test_broke(testing)
@@ -170,10 +170,13 @@ def _raise_if_broken(invocation: DbtCliInvocation, manifest: dict[str, Any]) -> 
     raise error if error is not None else dg.Failure("dbt failed without a word.", allow_retries=False)
 
 
-def _raise_where_a_test_broke(invocation: Any) -> None:
+def _raise_where_a_test_broke(invocation: DbtCliInvocation) -> None:
     """A failing test is a finding, stored and shown; a test that could not run at all is a fault of ours."""
-    results = invocation.get_artifact("run_results.json")["results"]
-    broken = [result for result in results if result["status"] in ("error", "runtime error")]
+    artifact = invocation.get_artifact("run_results.json")
+    if artifact["args"]["which"] != "test":  # it is still that of the models: dbt did not come as far as a test
+        error = invocation.get_error()
+        raise error if error is not None else dg.Failure("dbt ran no test and said nothing.", allow_retries=False)
+    broken = [result for result in artifact["results"] if result["status"] in ("error", "runtime error")]
     if broken:
         first = "\n".join(f"{result['unique_id']}: {result['message']}" for result in broken[:5])
         raise dg.Failure(f"{len(broken)} dbt tests could not run:\n{first}", allow_retries=False)

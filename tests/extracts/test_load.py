@@ -403,24 +403,23 @@ def test_a_second_run_writes_nothing(rig: Rig) -> None:
 
 def written(rig: Rig) -> dict[str, tuple[int, int, int]]:
     """Rows inserted, updated and deleted so far in each table of the raw schemas and the ledger."""
-    with rig.warehouse.connect(autocommit=True) as connection:
-        # A backend hands in its counts at its end, or when it is idle for a moment; ours of before have ended.
-        for _ in range(100):
-            others = connection.execute(
-                "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-                " and backend_type = 'client backend'"
-            ).fetchone()
-            if others == (0,):
-                break
-            connection.execute("select pg_sleep(0.05)")
-        else:
-            raise AssertionError("connections were left open")
-        connection.execute("select pg_stat_force_next_flush()")
-        connection.execute("select pg_stat_clear_snapshot()")
-        found = connection.execute(
-            "select schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables"
-            " where schemaname like 'raw%' or schemaname = 'ledger'"
-        ).fetchall()
+    # A backend hands in its counts at its end, or when it is idle for a moment; ours of before have ended.
+    for _ in range(100):
+        others = rig.query(
+            "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+            " and backend_type = 'client backend'"
+        )
+        if others == [(0,)]:
+            break
+        rig.query("select pg_sleep(0.05)")
+    else:
+        raise AssertionError("connections were left open")
+    rig.query("select pg_stat_force_next_flush()")
+    rig.query("select pg_stat_clear_snapshot()")
+    found = rig.query(
+        "select schemaname || '.' || relname, n_tup_ins, n_tup_upd, n_tup_del from pg_stat_user_tables"
+        " where schemaname like 'raw%' or schemaname = 'ledger'"
+    )
     return {name: (ins, upd, del_) for name, ins, upd, del_ in found}
 
 

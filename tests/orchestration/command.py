@@ -1,4 +1,4 @@
-"""Running the `cartograph` command, and other programs, as a person does: in a process, with a home of its own."""
+"""Running the `cartograph` command, and other programs, as a person does: in a process of its own, on a home."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from resources.settings import PROJECT_ROOT, Settings
+from tests.orchestration.forked import starter
 
 BIN = Path(sys.executable).parent
 COMMAND = str(BIN / "cartograph")
@@ -22,19 +23,16 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def cartograph(
-    home: Path | str, *arguments: str | Path, cwd: Path = PROJECT_ROOT, text: str | None = None, **environment: str
+    home: Path | str,
+    *arguments: str | Path,
+    cwd: Path = PROJECT_ROOT,
+    text: str | None = None,
+    timeout: float = 600,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command on a home to its end."""
-    return subprocess.run(
-        [COMMAND, "--home", str(home), *map(str, arguments)],
-        input=text,
-        stdin=None if text is not None else subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=clean_environment(**environment),
-        timeout=240,
-    )
+    """Run the command on a home to its end, in a process of its own (see `forked.py`)."""
+    command = [COMMAND, "--home", str(home), *map(str, arguments)]
+    return starter().run(command, clean_environment(**environment), cwd, text, timeout)
 
 
 def start(home: Path | str, *arguments: str, cwd: Path = PROJECT_ROOT) -> subprocess.Popen[str]:

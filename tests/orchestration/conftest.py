@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from resources.embedded_postgres import release
 from tests.orchestration.command import cartograph
-from tests.shared_home import server_is_gone, shared_home
+from tests.shared_home import copy_home, server_is_gone, shared_home
 
 SIZE = "0.1"
 
@@ -38,12 +37,10 @@ class Demo:
         assert result.returncode == 0, result.stdout + result.stderr
         self.output.write_text(result.stdout + result.stderr)
         assert server_is_gone(self.home)
-        self.copy_to(self.pristine, self.home)
+        copy_home(self.home, self.pristine)
 
-    def copy_to(self, place: Path, source: Path | None = None) -> Path:
-        # As root, the server's files belong to another user and have to stay his.
-        subprocess.run(["cp", "-a", str(source or self.pristine), str(place)], check=True)
-        return place
+    def copy_to(self, place: Path) -> Path:
+        return copy_home(self.pristine, place)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,12 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from resources.embedded_postgres import release
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.settings import load_settings
 from resources.shops import load_shops
 from resources.warehouse import Warehouse
 from tests.conftest import ALL_SHOPS
-from tests.orchestration.command import COMMAND, clean_environment
-from tests.shared_home import shared_home
+from tests.orchestration.command import cartograph
+from tests.shared_home import copy_home, server_is_gone, shared_home
 from tests.world import faults, recount
 
 SCALES = {"thelook": 0.04, "retailrocket": 0.004, "online_retail": 0.009, "olist": 0.014, "anime": 0.005}
@@ -37,15 +36,7 @@ def command(home: Path, *arguments: str, sound: bool = True) -> str:
         arguments: as a person types them.
         sound: whether it must succeed; otherwise it must fail.
     """
-    result = subprocess.run(
-        [COMMAND, "--home", str(home), *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd=PROJECT_ROOT,
-        env=clean_environment(CARTOGRAPH_SHOPS_FILE=str(ALL_SHOPS), COLUMNS="200"),
-        timeout=1200,
-    )
+    result = cartograph(home, *arguments, timeout=1200, CARTOGRAPH_SHOPS_FILE=str(ALL_SHOPS), COLUMNS="200")
     assert (result.returncode == 0) == sound, result.stdout + result.stderr
     return result.stdout
 
@@ -116,7 +107,7 @@ class World:
     """The shared home, which no test changes, and what stood after each load of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, folder / "home"
+        self.folder, self.home, self.pristine = folder, folder / "home", folder / "pristine"
 
     def make(self) -> None:
         """Load three times: the shops up to a day a week ago, what came since, a correction.
@@ -138,8 +129,14 @@ class World:
         faults.put_score(inbox, last_day, 2, 4)
         loads.append(self._load(sound=True))
         release(self.home)
+        assert server_is_gone(self.home)
+        copy_home(self.home, self.pristine)
         made = {"last_day": str(last_day), "between": between.isoformat(), "loads": loads}
         (self.folder / "made.json").write_text(json.dumps(made))
+
+    def copy_to(self, place: Path) -> Path:
+        """A copy of the home, to change."""
+        return copy_home(self.pristine, place)
 
     def _load(self, sound: bool) -> Load:
         said = command(self.home, "materialize", sound=sound)
