@@ -82,7 +82,7 @@ class ObjectStore:
 
 def object_store(settings: Settings, shop: Shop) -> ObjectStore:
     """The objects of a shop, or its tables' files: at its configured location, else in its folder of the inbox."""
-    return ObjectStore(shop.source.location or str(settings.inbox / shop.name))
+    return ObjectStore(shop.source.location or settings.inbox_of(shop.name))
 
 
 def table_of(shop: Shop, name: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,6 +43,14 @@ class Settings(BaseSettings):
     dbt_project: Path = Field(PROJECT_ROOT / "dbt_project", validation_alias="CARTOGRAPH_DBT_PROJECT")
     warehouse_url: SecretStr | None = Field(None, validation_alias="WAREHOUSE_URL")
     lake_url: str | None = Field(None, validation_alias="LAKE_URL")
+    inbox_url: str | None = Field(None, validation_alias="INBOX_URL")
+    bigquery: Literal["folder", "google"] = Field("folder", validation_alias="CARTOGRAPH_BIGQUERY")
+    bigquery_project: str | None = Field(None, validation_alias="BIGQUERY_PROJECT")
+    bigquery_endpoint: str | None = Field(None, validation_alias="BIGQUERY_ENDPOINT")
+    bigquery_storage_endpoint: str | None = Field(None, validation_alias="BIGQUERY_STORAGE_ENDPOINT")
+    streams: Literal["folder", "kinesis"] = Field("folder", validation_alias="CARTOGRAPH_STREAMS")
+    aws_endpoint: str | None = Field(None, validation_alias="AWS_ENDPOINT_URL")
+    aws_region: str | None = Field(None, validation_alias="AWS_REGION")
     dbt_threads: int = Field(4, ge=1, le=64, validation_alias="CARTOGRAPH_DBT_THREADS")
 
     @field_validator("home", "shops_file", "dbt_project")
@@ -51,8 +60,12 @@ class Settings(BaseSettings):
 
     @property
     def inbox(self) -> Path:
-        """The folder that holds one folder of raw files per shop."""
+        """The folder that holds one folder of raw files per shop, where no `INBOX_URL` names another place."""
         return self.home / "inbox"
+
+    def inbox_of(self, shop: str) -> str:
+        """Where a shop's raw files are: a folder, or a URL that pyarrow's filesystems understand."""
+        return f"{self.inbox_url.rstrip('/')}/{shop}" if self.inbox_url else str(self.inbox / shop)
 
     @property
     def lake_location(self) -> str:

@@ -30,6 +30,8 @@ class Table(_Strict):
     objects: list[str] = Field(default=[], min_length=1)
     """Patterns on an object's name, such as `*.csv`; the first table that matches takes the object. Only tables of an
     object source have them: those of a table source are found by their own name."""
+    stream: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")] | None = None
+    """The stream whose records fill the table, whatever the kind of the shop's source."""
     cursor: str | None = None
     """The column that says when a row happened; the days of its values are what dbt makes again. A table of a table
     source without one is read whole."""
@@ -72,7 +74,10 @@ class BigQuerySource(_Strict):
     dataset: str
     """The dataset as `project.dataset`."""
     location: str | None = None
-    """A folder or an `s3://` URL that holds `<table>/`; without it, the shop's folder in the home's inbox."""
+    """A folder or an `s3://` URL that holds `<table>/`, read in BigQuery's place."""
+    max_gb_billed: Annotated[float, Field(gt=0)] = 50.0
+    """So many gigabytes (10^9 bytes) may one extract of one table read, as BigQuery bills them; it is refused before it
+    reads more."""
 
     @field_validator("dataset")
     @classmethod
@@ -178,9 +183,22 @@ def _misfits(shop: Shop) -> Iterator[tuple[tuple[str, ...], str]]:
     kind = shop.source.kind
     for name, table in shop.tables.items():
         place = ("tables", name)
+        if table.stream is not None:
+            for key in ("objects", "restate_days", "key"):
+                if getattr(table, key):
+                    yield (*place, key), f"a table with a `stream` is filled by its records alone; remove `{key}`."
+            if table.cursor is None:
+                yield (
+                    place,
+                    "a table with a `stream` needs a `cursor`, the column that says when a row happened; add it.",
+                )
+            continue
         if kind == "objects":
             if not table.objects:
-                yield place, "`objects` is missing; add it: the patterns on the names of this table's files."
+                yield (
+                    place,
+                    "`objects` is missing; add it: the patterns on the names of its files; or name a `stream`.",
+                )
             if table.restate_days is not None:
                 yield (
                     (*place, "restate_days"),

@@ -31,13 +31,14 @@ def explain(error: Exception) -> str | None:
     from assets.extracts.errors import ExtractError
     from assets.marts.project import DbtProjectError
     from resources.embedded_postgres import EmbeddedPostgresError
+    from resources.far import SourceError
     from resources.settings import SettingsError
     from resources.shops import ShopsError
     from resources.warehouse import WarehouseError
 
     known = (
         *(CommandError, SettingsError, ShopsError, WarehouseError, EmbeddedPostgresError),
-        *(DeclarationError, ExtractError, DbtProjectError),
+        *(DeclarationError, ExtractError, DbtProjectError, SourceError),
     )
     return str(error) if isinstance(error, known) else None
 
