@@ -13,7 +13,7 @@ export DO_NOT_TRACK = 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test lint bench bench-public clean lock
+.PHONY: help setup demo up test faults lint bench bench-public clean lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ up: $(STAMP) ## Open the demo: the Dagster UI, the docs site, MLflow (CARTOGRAPH
 test: $(STAMP) lint ## Run the checks and all tests
 	@$(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadscope \
 		--no-loadscope-reorder $(PYTEST_ARGS)
+
+faults: $(STAMP) ## Kill extracts of every kind at random, 100 times each, besides at every step
+	@CARTOGRAPH_KILLS=100 $(BIN)/python -m pytest tests/faults --numprocesses 2 --dist loadscope --durations=10
 
 lint: $(STAMP) ## ruff, mypy, import rules, definitions, dbt parse
 	@$(BIN)/ruff check .

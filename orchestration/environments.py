@@ -15,16 +15,25 @@ class Switches:
 
     daily_extract: bool
     inbox: bool
+    streams: bool
     build: bool
     readiness: bool
     freshness: bool
 
 
 SWITCHES: dict[Environment, Switches] = {
-    Environment.LOCAL: Switches(daily_extract=True, inbox=True, build=True, readiness=True, freshness=True),
-    Environment.TEST: Switches(daily_extract=False, inbox=False, build=False, readiness=False, freshness=False),
-    Environment.STAGING: Switches(daily_extract=True, inbox=True, build=True, readiness=True, freshness=False),
-    Environment.PRODUCTION: Switches(daily_extract=True, inbox=True, build=True, readiness=True, freshness=True),
+    Environment.LOCAL: Switches(
+        daily_extract=True, inbox=True, streams=True, build=True, readiness=True, freshness=True
+    ),
+    Environment.TEST: Switches(
+        daily_extract=False, inbox=False, streams=False, build=False, readiness=False, freshness=False
+    ),
+    Environment.STAGING: Switches(
+        daily_extract=True, inbox=True, streams=True, build=True, readiness=True, freshness=False
+    ),
+    Environment.PRODUCTION: Switches(
+        daily_extract=True, inbox=True, streams=True, build=True, readiness=True, freshness=True
+    ),
 }
 
 

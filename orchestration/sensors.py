@@ -1,4 +1,4 @@
-"""The sensors: new objects in a source, changes to build, shops that became ready, assets that became stale.
+"""The sensors: new objects and new records in sources, changes to build, shops that became ready, stale assets.
 
 Each keeps a versioned JSON cursor, gives its runs deterministic keys, and says in every skip why it skipped.
 """
@@ -13,14 +13,18 @@ import dagster as dg
 
 from assets.extracts.assets import raw_key
 from assets.extracts.ledger import ensure_ledger
+from assets.extracts.positions import read_positions
+from assets.extracts.stream import news
 from assets.marts import readiness
 from assets.marts.assets import SHOP_READY
 from orchestration.environments import SWITCHES, sensor_status
 from orchestration.freshness import RULES_VERSION, Memory, Rule, decide, request_or_wait, rule_for
 from orchestration.jobs import BUILD, EXTRACT, READY
-from resources.dagster_resources import ObjectsResource, WarehouseResource
+from resources.dagster_resources import ObjectsResource, StreamsResource, WarehouseResource
+from resources.far import SourceError
 from resources.settings import Settings
 from resources.shops import Shop
+from resources.streams import Stream
 
 
 def read_cursor(cursor: str | None, version: int) -> dict[str, Any]:
@@ -49,6 +53,7 @@ def build_sensors(
     on = SWITCHES[settings.environment]
     return [
         _inbox_sensor(shops, sensor_status(on.inbox)),
+        _streams_sensor(shops, sensor_status(on.streams)),
         _build_sensor(shops, models, sensor_status(on.build)),
         _readiness_sensor(shops, models, sensor_status(on.readiness)),
         _freshness_sensor(shops, keys, jobs, sensor_status(on.freshness)),
@@ -61,49 +66,166 @@ def _inbox_sensor(shops: dict[str, Shop], status: dg.DefaultSensorStatus) -> dg.
         job_name=EXTRACT,
         minimum_interval_seconds=5,
         default_status=status,
-        description="Requests the extraction of a shop whose objects changed, once they are the same on two ticks.",
+        description=(
+            "Requests the extraction of a shop whose objects changed: files once they are the same on two ticks, "
+            "objects of S3, which are whole when they are listed, at once."
+        ),
     )
     def inbox(context: dg.SensorEvaluationContext, objects: ObjectsResource) -> dg.SensorResult:
-        state = read_cursor(context.cursor, version=1)
-        requests, reasons = [], []
-        for shop in shops.values():
-            try:
-                listing = objects.client(shop).list()
-            except Exception as error:  # one source that is away must not hide the others
-                context.log.error(f"{shop.name}: its source cannot be listed: {error!r}")
-                reasons.append(f"{shop.name}: its source cannot be listed ({type(error).__name__})")
-                continue
-            now = _short_hash(f"{item.uri} {item.fingerprint}" for item in listing) if listing else ""
-            before = state.get(shop.name, {})
-            if not listing:
-                # What was taken away is no deletion; the same objects put back are looked at again.
-                before = {"requested": ""}
-                reasons.append(f"{shop.name}: no objects")
-            elif now == before.get("requested", ""):
-                reasons.append(f"{shop.name}: {len(listing)} objects, nothing new")
-            elif now != before.get("seen"):
-                # A file that is still being copied looks different on the next tick.
-                reasons.append(
-                    f"{shop.name}: {len(listing)} objects changed, waiting until they are the same for one tick"
-                )
-            else:
-                before["requested"] = now
-                requests.append(
-                    dg.RunRequest(
-                        run_key=f"inbox:{shop.name}:{now}",
-                        asset_selection=[raw_key(shop.name, table) for table in shop.tables],
-                        tags={"shop": shop.name, "cause": "inbox"},
-                    )
-                )
-            before["seen"] = now
-            state[shop.name] = before
-        return dg.SensorResult(
-            run_requests=requests,
-            skip_reason=None if requests else "; ".join(reasons),
-            cursor=write_cursor(state, version=1),
-        )
+        return evaluate_inbox(context, objects, shops, datetime.now(UTC))
 
     return inbox
+
+
+FAR_LISTING = timedelta(seconds=30)
+"""So often is a source on S3 listed: each listing costs money."""
+
+
+def evaluate_inbox(
+    context: dg.SensorEvaluationContext, objects: ObjectsResource, shops: dict[str, Shop], now: datetime
+) -> dg.SensorResult:
+    """One tick of the inbox sensor at an instant."""
+    state = read_cursor(context.cursor, version=1)
+    requests, reasons = [], []
+    for shop in shops.values():
+        before = state.get(shop.name, {})
+        store = objects.client(shop)
+        if store.is_far:
+            due = datetime.fromtimestamp(before.get("listed", 0), UTC) + FAR_LISTING
+            if now < due:
+                reasons.append(f"{shop.name}: listed a moment ago, again in {(due - now).total_seconds():.0f} s")
+                continue
+            before["listed"] = now.timestamp()
+            state[shop.name] = before
+        try:
+            listing = store.list()
+        except Exception as error:  # one source that is away must not hide the others
+            shown = str(error) if isinstance(error, SourceError) else repr(error)
+            context.log.error(f"{shop.name}: its source cannot be listed: {shown}")
+            why = str(error) if isinstance(error, SourceError) else type(error).__name__
+            reasons.append(f"{shop.name}: its source cannot be listed ({why})")
+            continue
+        found = _short_hash(f"{item.uri} {item.fingerprint}" for item in listing) if listing else ""
+        if not listing:
+            # What was taken away is no deletion; the same objects put back are looked at again.
+            before["requested"] = ""
+            reasons.append(f"{shop.name}: no objects")
+        elif found == before.get("requested", ""):
+            reasons.append(f"{shop.name}: {len(listing)} objects, nothing new")
+        elif found != before.get("seen") and not store.is_far:
+            # A file that is still being copied looks different on the next tick.
+            reasons.append(f"{shop.name}: {len(listing)} objects changed, waiting until they are the same for one tick")
+        else:
+            before["requested"] = found
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"inbox:{shop.name}:{found}",
+                    asset_selection=[raw_key(shop.name, name) for name in shop.tables if not shop.tables[name].stream],
+                    tags={"shop": shop.name, "cause": "inbox"},
+                )
+            )
+        before["seen"] = found
+        state[shop.name] = before
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else "; ".join(reasons),
+        cursor=write_cursor(state, version=1),
+    )
+
+
+# An extract that fails is asked for again after a while, in case the cause was passing, and then left to a person.
+STREAM_RULE = Rule(timedelta(0), timedelta(0), cool_down=timedelta(minutes=5), max_requests=3)
+AT_WORK = [
+    *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING),
+    *(dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING),
+]
+LINGER_SECONDS = 30.0
+"""So long a run waits for more: while records keep coming, they land in seconds, and no run is started for each."""
+
+
+def _streams_sensor(shops: dict[str, Shop], status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    @dg.sensor(
+        name="streams",
+        job_name=EXTRACT,
+        minimum_interval_seconds=5,
+        default_status=status,
+        description="Requests the extraction of a stream that has records which were not read, or that was split.",
+    )
+    def streams_sensor(
+        context: dg.SensorEvaluationContext, warehouse: WarehouseResource, streams: StreamsResource
+    ) -> dg.SensorResult:
+        return evaluate_streams(context, warehouse, streams, shops, datetime.now(UTC))
+
+    return streams_sensor
+
+
+def evaluate_streams(
+    context: dg.SensorEvaluationContext,
+    warehouse: WarehouseResource,
+    streams: StreamsResource,
+    shops: dict[str, Shop],
+    now: datetime,
+) -> dg.SensorResult:
+    """One tick of the stream sensor at an instant."""
+    state = read_cursor(context.cursor, version=1)
+    after: dict[str, Any] = {}
+    requests, reasons = [], []
+    for shop in shops.values():
+        for table, settings in shop.tables.items():
+            if settings.stream is None:
+                continue
+            name = f"{shop.name}.{table}"
+            tags = {"shop": shop.name, "cause": "stream", "stream": settings.stream}
+            at_work = dg.RunsFilter(tags=tags, statuses=AT_WORK)
+            if context.instance.get_runs_count(at_work):
+                reasons.append(f"{name}: being read")
+                after[name] = state.get(name, {})
+                continue
+            try:
+                told = _new_in_stream(streams.client(settings.stream, context.log.info), warehouse, shop, table)
+            except Exception as error:  # one stream that is away must not hide the others
+                context.log.error(f"{name}: its stream cannot be read: {error}")
+                reasons.append(f"{name}: its stream cannot be read ({type(error).__name__})")
+                after[name] = state.get(name, {})
+                continue
+            if not told:
+                reasons.append(f"{name}: nothing new" if told is not None else f"{name}: nothing was ever put there")
+                continue
+            # Only the same state is asked for again; what was read meanwhile makes it another.
+            key = _short_hash(told)
+            shown = f"{name}: {told[0]}" + (f" and {len(told) - 1} more" if len(told) > 1 else "")
+            decision = request_or_wait(STREAM_RULE, Memory(**state.get(name, {}).get(key, {})), shown, now)
+            after[name] = {key: decision.memory.as_json()}
+            if decision.alert:
+                context.log.error(decision.reason)
+            if not decision.request:
+                reasons.append(decision.reason)
+                continue
+            asset = raw_key(shop.name, table)
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"stream:{name}:{key}:{decision.memory.requests}",
+                    asset_selection=[asset],
+                    run_config={"ops": {"__".join(asset.path): {"config": {"linger_seconds": LINGER_SECONDS}}}},
+                    tags=tags,
+                )
+            )
+    return dg.SensorResult(
+        run_requests=requests,
+        skip_reason=None if requests else "; ".join(reasons) or "no shop has a stream",
+        cursor=write_cursor(after, version=1),
+    )
+
+
+def _new_in_stream(stream: Stream, warehouse: WarehouseResource, shop: Shop, table: str) -> list[str] | None:
+    """Why a stream is worth an extract; None where there is none."""
+    found = stream.describe()
+    if found is None:
+        return None
+    with warehouse.client().connect() as connection:
+        ensure_ledger(connection)
+        held = read_positions(connection, shop.name, table)
+    return news(stream, found, held)
 
 
 def _build_sensor(

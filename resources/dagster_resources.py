@@ -10,10 +10,13 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 from packaging.version import Version
 
+from resources.far import Say
 from resources.lake import Lake
 from resources.objects import ObjectStore, object_store
+from resources.s3 import announce
 from resources.settings import Settings, load_settings
 from resources.shops import Shop
+from resources.streams import Stream, open_stream
 from resources.tables import TableSource, table_source
 from resources.warehouse import Warehouse
 
@@ -32,8 +35,8 @@ class LakeResource(dg.ConfigurableResource):
 
     location: str
 
-    def client(self) -> Lake:
-        return Lake(self.location)
+    def client(self, say: Say = announce) -> Lake:
+        return Lake(self.location, say)
 
 
 class ObjectsResource(dg.ConfigurableResource):
@@ -41,8 +44,8 @@ class ObjectsResource(dg.ConfigurableResource):
 
     home: str
 
-    def client(self, shop: Shop) -> ObjectStore:
-        return object_store(load_settings(home=Path(self.home)), shop)
+    def client(self, shop: Shop, say: Say = announce) -> ObjectStore:
+        return object_store(load_settings(home=Path(self.home)), shop, say)
 
 
 class TablesResource(dg.ConfigurableResource):
@@ -50,8 +53,17 @@ class TablesResource(dg.ConfigurableResource):
 
     home: str
 
-    def client(self, shop: Shop) -> TableSource:
-        return table_source(load_settings(home=Path(self.home)), shop)
+    def client(self, shop: Shop, say: Say) -> TableSource:
+        return table_source(load_settings(home=Path(self.home)), shop, say)
+
+
+class StreamsResource(dg.ConfigurableResource):
+    """The streams of the shops: Kinesis, or folders in its place."""
+
+    home: str
+
+    def client(self, name: str, say: Say) -> Stream:
+        return open_stream(load_settings(home=Path(self.home)), name, say)
 
 
 class QuickDbtCliResource(DbtCliResource):
@@ -76,6 +88,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
         "lake": LakeResource(location=settings.lake_location),
         "objects": ObjectsResource(home=str(settings.home)),
         "tables": TablesResource(home=str(settings.home)),
+        "streams": StreamsResource(home=str(settings.home)),
         "dbt": QuickDbtCliResource(
             project_dir=str(settings.dbt_project),
             profiles_dir=str(settings.dbt_project),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -29,6 +30,21 @@ class SourceError(Exception):
         return f"{self.problem}. Remedy: {self.remedy}."
 
 
+class ObjectError(SourceError):
+    """One object of a far source cannot be read; the others may be.
+
+    Args:
+        uri: the object, which `problem` does not name.
+    """
+
+    def __init__(self, uri: str, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.uri = uri
+
+    def __str__(self) -> str:
+        return f"{self.uri}: {super().__str__()}"
+
+
 class ReadAgain(Exception):
     """What was being read has ended for the source's own reasons, such as a session that expired: begin it again."""
 
@@ -40,6 +56,7 @@ def with_retries(
     say: Say,
     attempts: int = ATTEMPTS,
     longest_wait: float = LONGEST_WAIT,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> T:
     """Call until it succeeds, at most `attempts` times, with waits that double and are cut at random.
 
@@ -50,6 +67,7 @@ def with_retries(
         what: what is being done, for the announcement of a wait.
         is_passing: whether a fault may be gone at the next attempt; any other is raised at once.
         say: told of every wait.
+        sleep: waits; one that somebody can end lets the attempts end as well.
 
     Raises:
         Exception: that of the last attempt.
@@ -62,11 +80,15 @@ def with_retries(
         first = " ".join(str(error).split())[:200]
         say(f"{what}: {first}; attempt {state.attempt_number + 1} of {attempts} in {wait:.1f} s")
 
+    def pause(seconds: float) -> None:
+        sleep(seconds)
+
     retrying = Retrying(
         stop=stop_after_attempt(attempts),
         wait=wait_random_exponential(multiplier=0.5, max=longest_wait),
         retry=retry_if_exception(is_passing),
         before_sleep=announce,
+        sleep=pause,
         reraise=True,
     )
     return retrying(call)

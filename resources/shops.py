@@ -68,7 +68,7 @@ class ObjectSource(_Strict):
 
 
 class BigQuerySource(_Strict):
-    """A BigQuery dataset, read from a folder that holds one folder of files per table."""
+    """A BigQuery dataset, or a folder in its place that holds one folder of files per table."""
 
     kind: Literal["bigquery"]
     dataset: str

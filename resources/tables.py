@@ -5,12 +5,13 @@ BigQuery is such a source. Its embedded stand-in is a folder that holds one fold
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
+from resources.far import Say
 from resources.objects import ObjectInfo, ObjectStore, object_store, table_of
 from resources.settings import Settings
 from resources.shops import Shop
@@ -43,6 +44,15 @@ class Span:
 EVERYTHING = Span()
 
 
+@dataclass
+class Cost:
+    """What reading a part costs, where the source bills what is read: bytes."""
+
+    estimated: int = 0
+    """As it was said before."""
+    billed: int = 0
+
+
 class Part(Protocol):
     """What of a table is read in one go: the table of a database, or one file."""
 
@@ -55,6 +65,10 @@ class Part(Protocol):
     @property
     def size(self) -> int:
         """Bytes, as the source counts them."""
+
+    @property
+    def cost(self) -> Cost | None:
+        """What was spent on it so far; None where reading costs nothing."""
 
     @property
     def is_sliceable(self) -> bool:
@@ -77,11 +91,12 @@ class Part(Protocol):
 
     def scan(
         self, columns: list[str] | None, cursor: str | None, span: Span
-    ) -> Iterator[tuple[pa.RecordBatch, np.ndarray | None]]:
+    ) -> Generator[tuple[pa.RecordBatch, np.ndarray | None], None, None]:
         """The rows of a span in batches, each with the number of every row in its file, where it is in one.
 
         Raises:
-            OSError, pa.ArrowException: it cannot be read.
+            OSError, pa.ArrowException, SourceError: it cannot be read.
+            ReadAgain: reading ended for the source's own reasons: what was given so far does not count.
         """
 
     def open(self) -> IO[bytes]:
@@ -102,15 +117,26 @@ class TableSource(Protocol):
     def location(self) -> str: ...
 
     def now(self) -> datetime:
-        """The instant of the snapshot that is read: rows from after it may be missing."""
+        """The instant of the snapshot that is read: rows from after it may be missing.
+
+        Raises:
+            SourceError: it cannot be told.
+        """
 
     def uri(self, table: str) -> str: ...
 
     def has(self, table: str) -> bool:
         """Whether the source has the table at all; one without rows is there."""
 
-    def parts(self, table: str) -> list[Part]:
-        """What the table consists of; empty where it is not there."""
+    def parts(self, table: str, at: datetime | None = None) -> Sequence[Part]:
+        """What the table consists of; empty where it is not there.
+
+        Args:
+            at: the instant of the snapshot that is read, where the source keeps any; None: the present.
+
+        Raises:
+            SourceError: it cannot be told.
+        """
 
 
 class FolderTables:
@@ -132,7 +158,7 @@ class FolderTables:
     def has(self, table: str) -> bool:
         return bool(self._files(table))
 
-    def parts(self, table: str) -> list[Part]:
+    def parts(self, table: str, at: datetime | None = None) -> Sequence[Part]:
         return [FilePart(self.store, item, self.shop.zone) for item in self._files(table)]
 
     def _files(self, table: str) -> list[ObjectInfo]:
@@ -141,6 +167,8 @@ class FolderTables:
 
 class FilePart:
     """One file of a table's folder. It stays open while it is read: a file renamed over it changes nothing."""
+
+    cost: Cost | None = None
 
     def __init__(self, store: ObjectStore, item: ObjectInfo, zone: ZoneInfo) -> None:
         self.store, self.item, self.zone = store, item, zone
@@ -160,14 +188,14 @@ class FilePart:
         return self._file().schema_arrow
 
     def open(self) -> IO[bytes]:
-        return cast(IO[bytes], self.store.open(self.item))
+        return self.store.open(self.item)
 
     @property
     def changed_at(self) -> datetime | None:
         return datetime.fromtimestamp(self.item.changed_ns / 1e9, UTC)
 
     def is_as_listed(self) -> bool:
-        return any(item == self.item for item in self.store.list())
+        return self.store.is_as_listed(self.item)
 
     def earliest(self, cursor: str) -> date | datetime | None:
         if not self.is_sliceable or not _is_instant(self.schema.field(cursor).type):
@@ -178,7 +206,7 @@ class FilePart:
 
     def scan(
         self, columns: list[str] | None, cursor: str | None, span: Span
-    ) -> Iterator[tuple[pa.RecordBatch, np.ndarray | None]]:
+    ) -> Generator[tuple[pa.RecordBatch, np.ndarray | None], None, None]:
         import numpy as np
         import pyarrow as pa
 
@@ -194,7 +222,7 @@ class FilePart:
                 lines = np.arange(first, first + len(batch), dtype="int64")
                 first += len(batch)
                 if cursor is not None and can_filter:
-                    mask = self._mask(batch.column(cursor), span)
+                    mask = asked_for(batch.column(cursor), span, self.zone)
                     if mask is not None:
                         batch, lines = batch.filter(pa.array(mask)), lines[mask]
                 if len(batch):
@@ -233,37 +261,6 @@ class FilePart:
             and (span.high is None or low < bound(span.high, kind, self.zone, up=True))
         )
 
-    def _mask(self, values: pa.Array, span: Span) -> np.ndarray | None:
-        """Which rows of a batch are asked for; None where all may be."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        if pa.types.is_timestamp(values.type):  # Arrow compares no two units
-            values = values.cast(pa.timestamp("us", tz=values.type.tz), safe=False)
-
-        def at(value: Any) -> pa.Scalar:
-            return pa.scalar(value, values.type)
-
-        masks = []
-        if span.is_undated:
-            masks.append(pc.is_null(values))
-            days = (at(_like(FIRST_DATE, values.type)), at(_like(LAST_DATE + timedelta(days=1), values.type)))
-            masks += [pc.less(values, days[0]), pc.greater_equal(values, days[1])]
-            if span.high is not None:
-                masks.append(pc.greater_equal(values, at(bound(span.high, values.type, self.zone))))
-        else:
-            if span.low is not None:
-                masks.append(pc.greater_equal(values, at(bound(span.low, values.type, self.zone))))
-            if span.high is not None:
-                masks.append(pc.less(values, at(bound(span.high, values.type, self.zone, up=True))))
-        if not masks:
-            return None
-        found = None
-        for mask in masks:
-            flags = mask.fill_null(False).to_numpy(zero_copy_only=False)
-            found = flags if found is None else (found | flags if span.is_undated else found & flags)
-        return found
-
 
 def _is_instant(kind: pa.DataType) -> bool:
     import pyarrow as pa
@@ -287,7 +284,42 @@ def bound(instant: datetime, kind: pa.DataType, zone: ZoneInfo, up: bool = False
     return (local - timedelta(microseconds=1)).date() + timedelta(days=1) if up else local.date()
 
 
-def _like(day: date, kind: pa.DataType) -> date | datetime:
+def asked_for(values: pa.Array, span: Span, zone: ZoneInfo) -> np.ndarray | None:
+    """Which rows of a batch are asked for; None where all may be."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_timestamp(values.type):  # Arrow compares no two units
+        values = values.cast(pa.timestamp("us", tz=values.type.tz), safe=False)
+
+    def at(value: Any) -> pa.Scalar:
+        return pa.scalar(value, values.type)
+
+    masks = []
+    if span.is_undated:
+        masks.append(pc.is_null(values))
+        days = (
+            at(midnight_like(FIRST_DATE, values.type)),
+            at(midnight_like(LAST_DATE + timedelta(days=1), values.type)),
+        )
+        masks += [pc.less(values, days[0]), pc.greater_equal(values, days[1])]
+        if span.high is not None:
+            masks.append(pc.greater_equal(values, at(bound(span.high, values.type, zone))))
+    else:
+        if span.low is not None:
+            masks.append(pc.greater_equal(values, at(bound(span.low, values.type, zone))))
+        if span.high is not None:
+            masks.append(pc.less(values, at(bound(span.high, values.type, zone, up=True))))
+    if not masks:
+        return None
+    found = None
+    for mask in masks:
+        flags = mask.fill_null(False).to_numpy(zero_copy_only=False)
+        found = flags if found is None else (found | flags if span.is_undated else found & flags)
+    return found
+
+
+def midnight_like(day: date, kind: pa.DataType) -> date | datetime:
     """The begin of a day as a value of a column."""
     import pyarrow as pa
 
@@ -300,6 +332,16 @@ def _day(value: date | datetime) -> date:
     return value.date() if isinstance(value, datetime) else value
 
 
-def table_source(settings: Settings, shop: Shop) -> TableSource:
-    """The tables of a shop whose source has tables: its configured location, else its folder in the home's inbox."""
-    return FolderTables(object_store(settings, shop), shop)
+def table_source(settings: Settings, shop: Shop, say: Say) -> TableSource:
+    """The tables of a shop whose source has tables.
+
+    A location that is configured is read as folders, whatever the settings say.
+
+    Args:
+        say: told of what the source does that takes time or costs money.
+    """
+    if settings.bigquery == "google" and shop.source.location is None:
+        from resources.bigquery import BigQueryTables
+
+        return BigQueryTables(settings, shop, say)
+    return FolderTables(object_store(settings, shop, say), shop)

@@ -30,6 +30,8 @@ from resources.warehouse import Warehouse
 from tests.conftest import ALL_SHOPS
 from tests.dbt_runs import PROJECT, Dbt, everything, five_shops, query, shop, tracked_tables, versions
 
+WITHIN = {"online_retail": ["lines"]}
+"""Staging models beside the entities, which only those of their shop read: raw tables that are one to all of them."""
 LAYERS = {"staging": {"staging"}, "contract": {"staging", "contract"}, "marts": {"contract", "marts"}}
 PREFIXES = {"staging": ("stg_",), "contract": ("dim_", "fct_", "shop_clock"), "marts": ("mart_",)}
 TABLE_OF = {
@@ -116,7 +118,8 @@ def test_names_and_schemas_follow_the_layer(manifest: dict[str, Any]) -> None:
         layer = node["fqn"][1]
         assert node["schema"] == layer and node["name"].startswith(PREFIXES[layer]), node["unique_id"]
         if layer == "staging" and not node["config"]["meta"].get("shop"):
-            assert re.fullmatch(rf"stg_{node['fqn'][2]}__({'|'.join(TABLE_OF)})", node["name"]), node["name"]
+            entities = "|".join([*TABLE_OF, *WITHIN.get(node["fqn"][2], [])])
+            assert re.fullmatch(rf"stg_{node['fqn'][2]}__({entities})", node["name"]), node["name"]
         elif layer == "staging":  # a table, so that its raw table is not read again for each change of another
             assert node["config"]["meta"]["shop"] == node["fqn"][2] and "shop" in node["columns"], node["name"]
     for node in manifest["nodes"].values():
@@ -296,11 +299,15 @@ def dbt(socket_dir: str, connection: psycopg.Connection, tmp_path_factory: pytes
             text = file.read_text().replace("online_retail", "second")
             (staging / "second" / file.name.replace("online_retail", "second")).write_text(text)
     source = yaml.safe_load((staging / "online_retail" / "_sources.yml").read_text())["sources"][0]
-    columns = ", ".join(f"{column['name']} {column['data_type']}" for column in source["tables"][0]["columns"])
+    tables = {
+        table["name"]: ", ".join(f"{column['name']} {column['data_type']}" for column in table["columns"])
+        for table in source["tables"]
+    }
     connection.execute(ledger.DDL)
     for name in ("online_retail", "second"):
         connection.execute(f"create schema raw_{name}")
-        connection.execute(f"create table raw_{name}.invoice_lines ({columns})")
+        for table, columns in tables.items():
+            connection.execute(f"create table raw_{name}.{table} ({columns})")
         add_lines(connection, name, LINES, extract=1)
     dbt = Dbt(project, work, socket_dir, connection.info.dbname)
     # The third shop provides nothing and has no staging folder.

@@ -1,23 +1,48 @@
 """The Dagster layer of the extracts: one raw asset per shop and table, made from `config/shops.yaml`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from assets.extracts.days import check_days_of
 from assets.extracts.declared import Declared, declared_table
 from assets.extracts.errors import ExtractError
 from assets.extracts.extract import Report, extract_table
+from assets.extracts.stream import StreamReport, extract_stream
 from assets.extracts.tables import extract_source_table
-from resources.dagster_resources import LakeResource, ObjectsResource, TablesResource, WarehouseResource
+from resources.dagster_resources import (
+    LakeResource,
+    ObjectsResource,
+    StreamsResource,
+    TablesResource,
+    WarehouseResource,
+)
+from resources.far import SourceError
 from resources.shops import Shop
 
 OWNER = "team:data"
 
 
+class StreamConfig(dg.Config):
+    """How one run reads a stream."""
+
+    linger_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="For so long to wait for more after the last record; 0: not at all. A run ends after ten minutes.",
+    )
+
+
 def build_extract_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition]:
     """One asset per shop and table, with the key `[raw, shop, table]`."""
-    return [_raw_asset(shop, table) for shop in shops.values() for table in shop.tables]
+    return [
+        _raw_asset(shop, name) if table.stream is None else _stream_asset(shop, name, table.stream)
+        for shop in shops.values()
+        for name, table in shop.tables.items()
+    ]
 
 
 def raw_key(shop: str, table: str) -> dg.AssetKey:
@@ -25,14 +50,73 @@ def raw_key(shop: str, table: str) -> dg.AssetKey:
 
 
 def _raw_asset(shop: Shop, table: str) -> dg.AssetsDefinition:
+    @_raw(shop, table, f"extract_{shop.name}", {"bigquery"} if shop.source.kind == "bigquery" else set())
+    def raw(
+        context: dg.AssetExecutionContext,
+        warehouse: WarehouseResource,
+        lake: LakeResource,
+        objects: ObjectsResource,
+        tables: TablesResource,
+    ) -> dg.MaterializeResult:
+        say = context.log.info
+        held, files = warehouse.client(), lake.client(say)
+        try:
+            if shop.source.kind == "objects":
+                report = extract_table(held, files, objects.client(shop, say), shop, table, say=say)
+            else:
+                report = extract_source_table(held, files, tables.client(shop, say), shop, table, say=say)
+        except (ExtractError, SourceError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        for refused in report.failed:
+            context.log.error(str(refused))
+        return _result(report)
+
+    return raw
+
+
+def _stream_asset(shop: Shop, table: str, stream: str) -> dg.AssetsDefinition:
+    # A pool of its own: a run that waits for more records must not hold back the shop's files.
+    @_raw(shop, table, f"stream_{shop.name}_{table}", {"kinesis"})
+    def raw(
+        context: dg.AssetExecutionContext,
+        config: StreamConfig,
+        warehouse: WarehouseResource,
+        lake: LakeResource,
+        streams: StreamsResource,
+    ) -> dg.MaterializeResult:
+        say = context.log.info
+        held, files = warehouse.client(), lake.client(say)
+        try:
+            client = streams.client(stream, say)
+            report = extract_stream(held, files, client, shop, table, say=say, linger=config.linger_seconds)
+        except (ExtractError, SourceError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        return _result(report)
+
+    return raw
+
+
+def _raw(shop: Shop, table: str, pool: str, kinds: set[str]) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """What all raw assets have in common."""
     declared = declared_table(shop.name, table)
     check_days_of(shop, declared)
-
-    @dg.asset(
+    if shop.tables[table].stream is None:
+        whole = dg.AssetCheckSpec(
+            "every_object_taken",
+            asset=raw_key(shop.name, table),
+            description="Every object of the source was read; one that was refused left nothing behind.",
+        )
+    else:
+        whole = dg.AssetCheckSpec(
+            "no_gaps",
+            asset=raw_key(shop.name, table),
+            description="The stream lost no record before it was read; a gap that somebody accepted stays a gap.",
+        )
+    return dg.asset(
         key=raw_key(shop.name, table),
         group_name="raw",
         owners=[OWNER],
-        kinds={"postgres", "parquet", *({"bigquery"} if shop.source.kind == "bigquery" else ())},
+        kinds={"postgres", "parquet", *kinds},
         description=f"{declared.description} Extracted from {shop.title}, each source record once.",
         tags={"shop": shop.name},
         metadata={
@@ -41,45 +125,27 @@ def _raw_asset(shop: Shop, table: str) -> dg.AssetsDefinition:
             **_source(shop, table),
         },
         check_specs=[
-            dg.AssetCheckSpec(
-                "every_object_taken",
-                asset=raw_key(shop.name, table),
-                description="Every object of the source was read; one that was refused left nothing behind.",
-            ),
+            whole,
             dg.AssetCheckSpec(
                 "every_row_readable",
                 asset=raw_key(shop.name, table),
                 description="No row of the source was set aside in the shop's table of rejects.",
             ),
         ],
-        pool=f"extract_{shop.name}",
+        pool=pool,
     )
-    def raw(
-        context: dg.AssetExecutionContext,
-        warehouse: WarehouseResource,
-        lake: LakeResource,
-        objects: ObjectsResource,
-        tables: TablesResource,
-    ) -> dg.MaterializeResult:
-        held, files, say = warehouse.client(), lake.client(), context.log.info
-        try:
-            if shop.source.kind == "objects":
-                report = extract_table(held, files, objects.client(shop), shop, table, say=say)
-            else:
-                report = extract_source_table(held, files, tables.client(shop), shop, table, say=say)
-        except ExtractError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
-        for refused in report.failed:
-            context.log.error(str(refused))
-        return dg.MaterializeResult(
-            metadata=_metadata(report), data_version=dg.DataVersion(report.data_version), check_results=_checks(report)
-        )
 
-    return raw
+
+def _result(report: Report) -> dg.MaterializeResult:
+    return dg.MaterializeResult(
+        metadata=_metadata(report), data_version=dg.DataVersion(report.data_version), check_results=_checks(report)
+    )
 
 
 def _source(shop: Shop, table: str) -> dict[str, str]:
     """Where a raw table comes from, and how it is read."""
+    if shop.tables[table].stream is not None:
+        return {"source": f"stream: {shop.tables[table].stream}", "read": "by shards, from where each was read to"}
     if shop.source.kind == "objects":
         return {"source": "objects", "source objects": ", ".join(shop.tables[table].objects)}
     settings = shop.tables[table]
@@ -111,8 +177,15 @@ def _checks(report: Report) -> list[dg.AssetCheckResult]:
         f"select reason, count(*), min(line), min(raw) from raw_{report.shop}.rejects"
         f" where table_name = '{report.table}' group by 1"
     )
-    return [
+    whole = (
         dg.AssetCheckResult(
+            check_name="no_gaps",
+            passed=not report.gaps,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"shop": report.shop, "gaps": len(report.gaps), "expected": 0},
+        )
+        if isinstance(report, StreamReport)
+        else dg.AssetCheckResult(
             check_name="every_object_taken",
             passed=not report.failed,
             metadata={
@@ -122,7 +195,10 @@ def _checks(report: Report) -> list[dg.AssetCheckResult]:
                 "expected": 0,
                 **refused,
             },
-        ),
+        )
+    )
+    return [
+        whole,
         dg.AssetCheckResult(
             check_name="every_row_readable",
             passed=rejected == 0,
@@ -146,7 +222,7 @@ def _metadata(report: Report) -> dict[str, Any]:
         "rows added": sum(item.rows for item in report.loaded),
         "rows replaced": sum(item.removed for item in report.loaded),
         "rejected rows": totals["rejected"],
-        "objects in the source": report.objects,
+        **(_of_stream(report) if isinstance(report, StreamReport) else {"objects in the source": report.objects}),
         "bytes": totals["bytes"],
         "seconds": round(report.seconds, 2),
         "source": report.uri,
@@ -154,6 +230,8 @@ def _metadata(report: Report) -> dict[str, Any]:
     if report.slices:
         metadata |= {"slices read": report.slices, "days changed": report.days_changed}
         metadata |= {"rows not due yet": report.later}
+    if report.bytes_billed is not None:
+        metadata |= {"bytes estimated": report.estimated, "bytes billed": report.bytes_billed}
     if report.days_linked:
         metadata["days changed through other tables"] = report.days_linked
     if report.read_to is not None and report.lag is not None:
@@ -170,6 +248,27 @@ def _metadata(report: Report) -> dict[str, Any]:
         )
     if report.sample:
         metadata["sample"] = dg.MetadataValue.md(_markdown_table(report.sample))
+    return metadata
+
+
+def _of_stream(report: StreamReport) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"shards": len(report.positions), "records read": report.records}
+    if report.behind is not None:
+        metadata["seconds behind"] = round(report.behind.total_seconds(), 1)
+    if report.positions:
+        rows: list[dict[str, Any]] = [
+            {
+                "shard": shard,
+                "last record": at.sequence,
+                "read to": f"{at.read_to:%Y-%m-%d %H:%M:%S}",
+                "ended": "yes" if at.has_ended else "",
+            }
+            for shard, at in report.positions.items()
+        ]
+        metadata["positions"] = dg.MetadataValue.md(_markdown_table(rows[-50:]))
+    metadata["gaps"] = len(report.gaps)
+    if report.gaps:
+        metadata["accepted gaps"] = dg.MetadataValue.md(_markdown_table(report.gaps[-50:]))
     return metadata
 
 

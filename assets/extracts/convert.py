@@ -264,9 +264,12 @@ def _from_typed(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, s
         else:
             texts = pa.array([number_text(value) for value in values.to_pylist()], pa.string())
         return _from_text(texts, column)
+    if pa.types.is_time(source) and pa.types.is_string(target):
+        texts = pc.replace_substring_regex(values.cast(pa.string()), r"(\.\d*?)0+$", r"\1")
+        return pc.replace_substring_regex(texts, r"\.$", ""), _none_bad(values), "a time of day"
     if pa.types.is_boolean(source) and pa.types.is_string(target):
         return pc.if_else(values, "true", "false"), _none_bad(values), "true or false"
-    raise TypeError(f"the column is {source} in the file, and {column.data_type} is declared")
+    raise TypeError(f"the column is {source} in the source, and {column.data_type} is declared")
 
 
 def _from_instants(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array, str]:
@@ -277,11 +280,11 @@ def _from_instants(values: pa.Array, column: Column) -> tuple[pa.Array, pa.Array
     if pa.types.is_string(target):
         return values.cast(pa.string()), _none_bad(values), "text"
     if not pa.types.is_temporal(target):
-        raise TypeError(f"the column is {source} in the file, and {column.data_type} is declared")
+        raise TypeError(f"the column is {source} in the source, and {column.data_type} is declared")
     has_zone, wants_zone = getattr(source, "tz", None) is not None, getattr(target, "tz", None) is not None
     if has_zone != wants_zone:
         raise TypeError(
-            f"the column is {source} in the file, {'with' if has_zone else 'without'} a time zone, "
+            f"the column is {source} in the source, {'with' if has_zone else 'without'} a time zone, "
             f"and {column.data_type} is declared"
         )
     inside, note = _in_range(values)

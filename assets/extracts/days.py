@@ -109,13 +109,15 @@ def record_changes(
         ledger.record_changes(connection, shop.name, declared.table, extract_id, own if has_cursor else [None])
         return 0
     ledger.lock_changes(connection, shop.name)
-    if declared.days_of:
+    # In an empty table no day is found, and the links of a large file are many.
+    links = [item for item in declared.days_of if item.table == declared.table or _has_rows(connection, shop, item)]
+    if links:
         _touch(connection, shop, declared, extract_id if came else -1)
     by_name = {item.table: item for item in (declared, *others)}
     found = sql.SQL(" union ").join(
         [
             sql.SQL("select unnest(%(own)s::date[])"),
-            *(_linked(shop, declared, by_name, link) for link in declared.days_of),
+            *(_linked(shop, declared, by_name, link) for link in links),
         ]
     )
     row = connection.execute(
@@ -133,6 +135,14 @@ def record_changes(
         },
     ).fetchone()
     return int(row[0]) - len(own) if row is not None else 0
+
+
+def _has_rows(connection: psycopg.Connection, shop: Shop, link: DaysOf) -> bool:
+    from psycopg import sql
+
+    query = sql.SQL("select exists (select from {})").format(sql.Identifier(shop.raw_schema, link.table))
+    row = connection.execute(query).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _touch(connection: psycopg.Connection, shop: Shop, declared: Declared, extract_id: int) -> None:

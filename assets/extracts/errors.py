@@ -1,5 +1,8 @@
 """The error of an extract: it names shop, table, file, line or column, and the remedy."""
 
+_KINDS = {"bigquery": "table"}
+"""What the URIs of a scheme are of, where it is no file."""
+
 
 class ExtractError(Exception):
     """An extract was refused and nothing of it was committed.
@@ -37,7 +40,7 @@ class ExtractError(Exception):
     def __str__(self) -> str:
         places = [
             f"{self.shop}.{self.table}" if self.shop else None,
-            f"file {self.uri}" if self.uri else None,
+            f"{_KINDS.get(self.uri.partition('://')[0], 'file')} {self.uri}" if self.uri else None,
             f"line {self.line:,}" if self.line else None,
             f"column {self.column}" if self.column else None,
         ]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -22,7 +23,9 @@ from assets.extracts.errors import ExtractError
 from assets.extracts.formats import read_object
 from assets.extracts.raw import add_columns, ensure_raw_table, raw_columns
 from assets.extracts.rows import Counted, Rejects, match_headers, typed_batches
+from resources.ahead import ahead
 from resources.failpoints import failpoint
+from resources.far import ObjectError
 from resources.lake import Lake
 from resources.objects import ObjectInfo, ObjectStore, table_of
 from resources.shops import Shop, Table
@@ -31,6 +34,7 @@ from resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import psycopg
+    import pyarrow as pa
 
 Say = Callable[[str], None]
 SLICE, WHOLE = "slice", "whole table"
@@ -82,6 +86,10 @@ class Report:
     """Up to which instant the table was read."""
     lag: timedelta | None = None
     """How far behind the present that was."""
+    estimated: int | None = None
+    """Bytes that were to be billed, as the source said before; None where reading costs nothing."""
+    bytes_billed: int | None = None
+    """Bytes that the source bills for what was read."""
 
     @property
     def is_unchanged(self) -> bool:
@@ -243,13 +251,20 @@ def digest(store: ObjectStore, item: ObjectInfo) -> str:
         return hashlib.file_digest(cast(Any, stream), "sha256").hexdigest()
 
 
-def _open(store: ObjectStore, item: ObjectInfo) -> BinaryIO:
+@contextmanager
+def _open(store: ObjectStore, item: ObjectInfo) -> Iterator[BinaryIO]:
+    """Open an object; what is wrong with it is an `ExtractError`, also where it shows only while it is read."""
     try:
-        return cast(BinaryIO, store.open(item))
-    except FileNotFoundError as error:
-        raise ExtractError("the file is gone since the source was listed", "run again") from error
-    except OSError as error:
-        raise ExtractError(f"the file cannot be opened ({error})", "make it readable for this user") from error
+        try:
+            stream = cast(BinaryIO, store.open(item))
+        except FileNotFoundError as error:
+            raise ExtractError("the file is gone since the source was listed", "run again") from error
+        except OSError as error:
+            raise ExtractError(f"the file cannot be opened ({error})", "make it readable for this user") from error
+        with stream:
+            yield stream
+    except ObjectError as error:
+        raise ExtractError(error.problem, error.remedy) from error
 
 
 def check_cursor(table: Table, declared: Declared) -> None:
@@ -279,54 +294,59 @@ def _load(
     counted, rejects = Counted(), Rejects()
     with warehouse.connect() as connection:
         in_table = raw_columns(connection, shop.raw_schema, declared.table)
+    lake_name = lake_file(shop.name, declared.table, step.item.name, step.sha256)
     with _open(store, step.item) as stream:
         reading = read_object(stream, step.item.name, table)
         mapping = match_headers(reading, declared, in_table)
-        lake_name = lake_file(shop.name, declared.table, step.item.name, step.sha256)
         failpoint("extract.read")
-        with lake.create(lake_name, mapping.schema) as writer:
-            for batch in typed_batches(reading, mapping, shop, table, counted, rejects):
-                writer.write_batch(batch)
-                failpoint("extract.lake_writing")
-                if counted.rows % (8 * BATCH_ROWS) < len(batch):
-                    say(f"read {counted.rows:,} rows of {step.item.name}")
-            refuse_if_too_many_rejected(counted, table)
-            if digest(store, step.item) != step.sha256:
-                raise ExtractError(
-                    "the file changed while it was read",
-                    "run again when it is complete; write it under another name and rename it",
-                )
-        failpoint("extract.lake_published")
-    with warehouse.connect() as connection:
-        # A process killed a moment ago may still hold its locks: its server side notices within a second.
-        connection.execute("set lock_timeout = '60s'")
-        add_columns(connection, shop, declared, mapping.new)
-        failpoint("extract.transaction_begun")
-        removed, removed_days = _remove(connection, shop, declared, step)
-        row = connection.execute(
-            "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes,"
-            " cursor_low, cursor_high, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0)"
-            " returning extract_id",
-            [
-                *(shop.name, declared.table, step.item.uri, step.sha256, reading.format, lake_name),
-                *(counted.rows, counted.rejected, step.item.size),
-                *(value and str(value) for value in (counted.low, counted.high)),
-            ],
-        ).fetchone()
-        assert row is not None
-        extract_id = row[0]
-        failpoint("extract.old_rows_deleted")
-        columns = [column for column, _ in mapping.columns]
-        copy_into(connection, lake, lake_name, (shop.raw_schema, declared.table), columns, extract_id)
-        copy_rejects(connection, shop, declared.table, extract_id, rejects)
-        failpoint("extract.copied")
-        ledger.remember_object(
-            connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size
-        )
-        seconds = time.monotonic() - began
-        connection.execute("update ledger.extracts set seconds = %s where extract_id = %s", [seconds, extract_id])
-        days.record_changes(connection, shop, declared, extract_id, counted.days | removed_days, others)
-        failpoint("extract.ledger_written")
+
+        def batches() -> Generator[pa.RecordBatch, None, None]:
+            """The rows, each batch of which is in the lake before it goes on; at the end the lake has the file."""
+            with lake.create(lake_name, mapping.schema) as writer:
+                for batch in typed_batches(reading, mapping, shop, table, counted, rejects):
+                    writer.write_batch(batch)
+                    failpoint("extract.lake_writing")
+                    yield batch
+                refuse_if_too_many_rejected(counted, table)
+                if not _is_unchanged(store, step):
+                    raise ExtractError(
+                        "the file changed while it was read",
+                        "run again when it is complete; write it under another name and rename it",
+                    )
+            failpoint("extract.lake_published")
+
+        # The source is read and the lake written while the server takes in what was read before: on one connection, in
+        # one transaction, which is committed when both have all of it.
+        with warehouse.connect() as connection, ahead(batches(), size=2) as read:
+            # A process killed a moment ago may still hold its locks: its server side notices within a second.
+            connection.execute("set lock_timeout = '60s'")
+            add_columns(connection, shop, declared, mapping.new)
+            failpoint("extract.transaction_begun")
+            removed, removed_days = _remove(connection, shop, declared, step)
+            failpoint("extract.old_rows_deleted")
+            extract_id = ledger.begin_extract(
+                connection, shop.name, declared.table, step.item.uri, step.sha256, reading.format, lake_name
+            )
+            columns = [column for column, _ in mapping.columns]
+            told = _tell_progress(read, step.item.name, say)
+            copy_into(connection, told, (shop.raw_schema, declared.table), columns, extract_id)
+            copy_rejects(connection, shop, declared.table, extract_id, rejects)
+            failpoint("extract.copied")
+            ledger.remember_object(
+                connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size
+            )
+            seconds = time.monotonic() - began
+            connection.execute(
+                "update ledger.extracts set rows = %s, rejected = %s, bytes = %s, cursor_low = %s, cursor_high = %s,"
+                " seconds = %s where extract_id = %s",
+                [
+                    *(counted.rows, counted.rejected, step.item.size),
+                    *(value and str(value) for value in (counted.low, counted.high)),
+                    *(seconds, extract_id),
+                ],
+            )
+            days.record_changes(connection, shop, declared, extract_id, counted.days | removed_days, others)
+            failpoint("extract.ledger_written")
     failpoint("extract.committed")
     if counted.rows >= 10_000:
         analyze(warehouse, shop, declared)
@@ -334,6 +354,23 @@ def _load(
         *(step.item.uri, reading.format, counted.rows, counted.rejected, removed, step.item.size, seconds),
         new_columns=[column.name for column in mapping.new],
     )
+
+
+def _is_unchanged(store: ObjectStore, step: Step) -> bool:
+    """Whether an object that was read still is what was planned."""
+    if store.is_far:  # its bytes were read in the version that was listed, and to read them again costs
+        return store.is_as_listed(step.item)
+    return digest(store, step.item) == step.sha256
+
+
+def _tell_progress(batches: Iterable[pa.RecordBatch], name: str, say: Say) -> Iterator[pa.RecordBatch]:
+    """The same batches; every half million rows or so something is said."""
+    rows = 0
+    for batch in batches:
+        yield batch
+        rows += len(batch)
+        if rows % (8 * BATCH_ROWS) < len(batch):
+            say(f"read {rows:,} rows of {name}")
 
 
 def _take_note(warehouse: Warehouse, shop: Shop, declared: Declared, others: list[Declared], step: Step) -> int:
@@ -394,13 +431,16 @@ def _remove(connection: psycopg.Connection, shop: Shop, declared: Declared, step
 
 def copy_into(
     connection: psycopg.Connection,
-    lake: Lake,
-    lake_name: str,
+    batches: Iterable[pa.RecordBatch],
     target: tuple[str, str],
     columns: list[Column],
     extract_id: int,
 ) -> None:
-    """Binary COPY of a lake file into a table, given by schema and name, batch by batch."""
+    """Binary COPY of batches into a table, given by schema and name.
+
+    Args:
+        batches: have the columns by name, of their Arrow types; what else they have is left out.
+    """
     import pgpq
     import pyarrow as pa
     from psycopg import sql
@@ -414,7 +454,6 @@ def copy_into(
                 "run again",
                 column=column.name,
             )
-    file = lake.open(lake_name)
     schema = pa.schema([(column.name, column.arrow_type) for column in columns] + [(EXTRACT_ID, pa.int64())])
     encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
@@ -422,7 +461,7 @@ def copy_into(
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(encoder.write_header())
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[column.name for column in columns]):
+        for batch in batches:
             ids = pa.array([extract_id], pa.int64()).take(pa.nulls(len(batch), pa.int32()).fill_null(0))
             by_name = [batch.column(column.name).cast(column.arrow_type) for column in columns]
             copy.write(encoder.write_batch(pa.record_batch([*by_name, ids], schema=schema)))

@@ -20,11 +20,13 @@ import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from assets.extracts.convert import cell_text
 from assets.extracts.errors import ExtractError
+from resources.far import SourceError
 from resources.shops import Table
 from resources.tables import BATCH_ROWS, Part, Span
 
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-_BLOCK_BYTES = 4 << 20
+_BLOCK_BYTES = 1 << 20
+"""Arrow reads up to 32 of these ahead, on its own."""
 _SPOOL_BYTES = 32 << 20
 _HEAD_BYTES = 1 << 16
 _TAIL_BYTES = 1 << 16
@@ -139,6 +142,7 @@ def read_part(part: Part, table: Table, cursor: str | None = None, span: Span | 
 
     Raises:
         ExtractError: it cannot be read; also while the chunks are taken.
+        ReadAgain: while the chunks are taken: reading ended before the rows did.
     """
     import pyarrow as pa
 
@@ -146,6 +150,8 @@ def read_part(part: Part, table: Table, cursor: str | None = None, span: Span | 
         if not part.is_sliceable:
             return read_object(part.open(), part.name, table)
         schema = part.schema
+    except SourceError as error:
+        raise ExtractError(error.problem, error.remedy) from error
     except FileNotFoundError as error:
         raise ExtractError("the file is gone since the source was listed", "run again") from error
     except pa.ArrowException as error:
@@ -161,9 +167,15 @@ def _part_chunks(part: Part, cursor: str | None, span: Span) -> Iterator[Chunk]:
     import pyarrow as pa
 
     try:
-        for batch, lines in part.scan(None, cursor, span):
-            columns = {name: _as_bytes(values) for name, values in zip(batch.schema.names, batch.columns, strict=True)}
-            yield Chunk(columns, np.zeros(len(batch), dtype="int64") if lines is None else lines)
+        # What a source holds open for its rows is given up at once when they are not taken to the end.
+        with closing(part.scan(None, cursor, span)) as batches:
+            for batch, lines in batches:
+                columns = {
+                    name: _as_bytes(values) for name, values in zip(batch.schema.names, batch.columns, strict=True)
+                }
+                yield Chunk(columns, np.zeros(len(batch), dtype="int64") if lines is None else lines)
+    except SourceError as error:
+        raise ExtractError(error.problem, error.remedy) from error
     except (pa.ArrowException, OSError) as error:
         raise _cut_short("Parquet file", error) from error
 
@@ -600,10 +612,13 @@ def _parquet_chunks(file: Any) -> Iterator[Chunk]:
 
     row = 1
     try:
-        for batch in file.iter_batches(batch_size=BATCH_ROWS):
-            columns = {name: _as_bytes(values) for name, values in zip(batch.schema.names, batch.columns, strict=True)}
-            yield Chunk(columns, np.arange(row, row + len(batch), dtype="int64"))
-            row += len(batch)
+        # Group by group: Arrow fetches, and keeps, all that one call is to read.
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group]):
+                named = zip(batch.schema.names, batch.columns, strict=True)
+                columns = {name: _as_bytes(values) for name, values in named}
+                yield Chunk(columns, np.arange(row, row + len(batch), dtype="int64"))
+                row += len(batch)
     except (pa.ArrowException, OSError) as error:
         raise _cut_short("Parquet file", error) from error
 
@@ -629,6 +644,8 @@ def _read_workbook(stream: Any, table: Table) -> Reading:
         sheets = book.sheet_names
         name = table.sheet or sheets[0]
         sheet = book.get_sheet_by_name(name) if name in sheets else None
+    except SourceError:
+        raise
     except Exception as error:  # calamine raises a class of its own for each part of a workbook
         raise _cut_short("workbook", error) from error
     if sheet is None:

@@ -80,6 +80,32 @@ create table if not exists ledger.cursors (
 comment on table ledger.cursors is
     'One row says up to which instant a table that is read by slices was read, when all of it was last compared, and '
     'how far a comparison that is under way has come. timezone: by whose clock its days were cut.';
+create table if not exists ledger.shards (
+    shop text not null,
+    table_name text not null,
+    created_at timestamptz not null,
+    shard text not null,
+    sequence text,
+    has_ended boolean not null,
+    read_to timestamptz not null,
+    begun_at timestamptz not null,
+    primary key (shop, table_name, shard)
+);
+comment on table ledger.shards is
+    'One row says how far a shard of the stream that fills a table was read: the number of its last record, and up to '
+    'which instant nothing is missing. created_at: of the stream, which tells it from a later one of its name.';
+create table if not exists ledger.gaps (
+    gap_id bigint generated always as identity primary key,
+    shop text not null,
+    table_name text not null,
+    shard text not null,
+    since timestamptz,
+    until timestamptz not null,
+    problem text not null,
+    accepted_at timestamptz not null default now()
+);
+comment on table ledger.gaps is
+    'One row is one time in which a stream lost records before they were read, and somebody decided to go on without.';
 create table if not exists ledger.changes (
     change_id bigint generated always as identity primary key,
     shop text not null,
@@ -184,7 +210,7 @@ class Cursor:
 
 def ensure_ledger(connection: psycopg.Connection) -> None:
     """Make the ledger's tables where they are missing, in the caller's transaction."""
-    exists = connection.execute("select to_regclass('ledger.cursors') is not null").fetchone()
+    exists = connection.execute("select to_regclass('ledger.gaps') is not null").fetchone()
     if exists is None or not exists[0]:
         with connection.transaction():
             # Two processes that make a schema at once would fail on each other.
@@ -202,6 +228,19 @@ def active_extracts(connection: psycopg.Connection, shop: str, table: str) -> li
         [shop, table],
     )
     return [replace(Extract(*row[:-1]), contents=tuple(row[-1])) for row in rows]
+
+
+def begin_extract(
+    connection: psycopg.Connection, shop: str, table: str, uri: str, sha256: str, format: str, lake_name: str
+) -> int:
+    """Write down an extract of which rows, bytes and seconds are not known yet; returns its id."""
+    row = connection.execute(
+        "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes, seconds)"
+        " values (%s, %s, %s, %s, %s, %s, 0, 0, 0, 0) returning extract_id",
+        [shop, table, uri, sha256, format, lake_name],
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def lake_files(connection: psycopg.Connection, shop: str, table: str) -> list[tuple[str, list[date | None] | None]]:

@@ -70,7 +70,7 @@ def match_headers(reading: Reading, declared: Declared, existing: dict[str, str]
         names = ", ".join((column.names or (column.name,))[0] for column in missing)
         unknown = [filled[column.name][1] for column in new]
         guess = difflib.get_close_matches(missing[0].name, unknown, n=1) if len(missing) == 1 else []
-        advice = f"is it {guess[0]!r}? Then add that to its `names`" if guess else "check that this is the right file"
+        advice = f"is it {guess[0]!r}? Then add that to its `names`" if guess else "check that it is what belongs here"
         raise ExtractError(
             f"required {'column is' if len(missing) == 1 else 'columns are'} missing: {names}; the header has "
             f"{', '.join(map(repr, reading.headers[:12]))}{', ...' if len(reading.headers) > 12 else ''}",

@@ -32,6 +32,7 @@ from assets.extracts.extract import (
 from assets.extracts.raw import add_columns
 from assets.extracts.rows import Mapping, Window
 from assets.extracts.taking import Fit, Taken, content_hash, take
+from resources.ahead import ahead
 from resources.failpoints import failpoint
 from resources.lake import Lake
 from resources.shops import Shop
@@ -50,9 +51,9 @@ COMPARE_EVERY = timedelta(days=7)
 FAILPOINTS = (
     "slice.planned",
     "slice.read",
-    "slice.lake_published",
     "slice.transaction_begun",
     "slice.days_deleted",
+    "slice.lake_published",
     "slice.copied",
     "slice.ledger_written",
     "slice.committed",
@@ -166,8 +167,8 @@ def extract_slices(
     if cursor is not None and low is not None:
         low = _with_changed_parts(low, fit, table.cursor or "", cursor.high, shop.zone)
     can_slice = all(part.is_sliceable for part, _ in fit.parts)
-    # A file that can only be read from end to end would be so once for every slice.
-    earliest = _earliest(fit.parts, table.cursor or "", shop.zone) if can_slice else None
+    # A file that can only be read from end to end would be so once for every slice. To find the earliest may cost.
+    earliest = _earliest(fit.parts, table.cursor or "", shop.zone) if can_slice and low is None else None
     pieces = list(cut(low, high, earliest, shop.zone)) if can_slice else [_one_slice(low, high, shop.zone)]
     pieces.append(Slice(None, high, None, None))
     report.read_to, report.lag = high, datetime.now(UTC) - high
@@ -176,7 +177,7 @@ def extract_slices(
     for number, piece in enumerate(pieces, start=1):
         began = time.monotonic()
         span = Span(piece.low, piece.high, piece.is_undated)
-        taken = take(fit, shop, declared, span, piece.window(column.arrow_type, shop.zone), now)
+        taken = take(fit, shop, declared, span, piece.window(column.arrow_type, shop.zone), now, say)
         failpoint("slice.read")
         report.slices += 1
         report.later = taken.counted.later
@@ -271,29 +272,26 @@ def _replace_days(
     """
     sha256 = content_hash(changed)
     lake_name = lake_file(shop.name, declared.table, piece.name, sha256)
-    taken.write(lake, lake_name, changed)
-    failpoint("slice.lake_published")
     uri = f"{report.uri} {piece.name}"
     new = list(fit.new)
-    with warehouse.connect() as connection:
+    # The lake is written while the server takes in what is there already.
+    with warehouse.connect() as connection, ahead(taken.writing(lake, lake_name, changed), size=2) as rows:
         # A process killed a moment ago may still hold its locks: its server side notices within a second.
         connection.execute("set lock_timeout = '60s'")
         add_columns(connection, shop, declared, new)
         failpoint("slice.transaction_begun")
         removed = _delete_days(connection, shop, declared, list(changed))
         failpoint("slice.days_deleted")
-        row = connection.execute(
-            "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes,"
-            " seconds) values (%s, %s, %s, %s, %s, %s, 0, 0, %s, 0) returning extract_id",
-            [shop.name, declared.table, uri, sha256, SLICE, lake_name, taken.bytes],
-        ).fetchone()
-        assert row is not None
-        extract_id = row[0]
-        copy_into(connection, lake, lake_name, (shop.raw_schema, declared.table), taken.columns, extract_id)
+        extract_id = ledger.begin_extract(connection, shop.name, declared.table, uri, sha256, SLICE, lake_name)
+        copy_into(connection, rows, (shop.raw_schema, declared.table), taken.columns, extract_id)
+        failpoint("slice.lake_published")
         copy_rejects(connection, shop, declared.table, extract_id, taken.rejects, changed)
         failpoint("slice.copied")
         seconds = time.monotonic() - began
-        connection.execute("update ledger.extracts set seconds = %s where extract_id = %s", [seconds, extract_id])
+        connection.execute(
+            "update ledger.extracts set bytes = %s, seconds = %s where extract_id = %s",
+            [taken.bytes, seconds, extract_id],
+        )
         ledger.replace_days(connection, shop.name, declared.table, extract_id, changed)
         report.days_linked += days.record_changes(connection, shop, declared, extract_id, changed, others)
         ledger.move_cursor(connection, shop.name, declared.table, moved)

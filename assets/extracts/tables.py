@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 from assets.extracts import days, ledger
@@ -13,9 +14,10 @@ from assets.extracts.raw import ensure_raw_table, raw_columns
 from assets.extracts.slices import extract_slices
 from assets.extracts.taking import fit_parts
 from assets.extracts.whole import check_key, extract_whole
+from resources.far import SourceError
 from resources.lake import Lake
 from resources.shops import Shop
-from resources.tables import TableSource
+from resources.tables import Part, TableSource
 from resources.warehouse import Warehouse
 
 
@@ -61,22 +63,29 @@ def extract_source_table(
             way = SLICE if table.cursor is not None else WHOLE
             refuse_other_formats(connection, shop, table_name, {way}, are_ours=True)
             in_table = raw_columns(connection, shop.raw_schema, table_name)
-        now = now or source.now()
-        parts = source.parts(table_name)
-        report.objects = len(parts)
-        if parts:
-            extract = extract_slices if table.cursor is not None else extract_whole
-            try:
+        parts: Sequence[Part] = []
+        try:
+            now = now or source.now()
+            parts = source.parts(table_name, now)
+            report.objects = len(parts)
+            if parts:
+                extract = extract_slices if table.cursor is not None else extract_whole
                 fit = fit_parts(parts, table, declared, in_table)
                 extract(warehouse, lake, shop, declared, others, fit, now, report, say)
-            except ExtractError as error:
-                report.failed.append(error.at(shop=shop.name, table=table_name, uri=report.uri))
-                say(f"refused: {error}")
-            except Exception as error:
-                error.add_note(f"while extracting {shop.name}.{table_name} from {report.uri}")
-                raise
-        else:
-            say(f"{report.uri}: not there, so nothing is read")
+            else:
+                say(f"{report.uri}: not there, so nothing is read")
+        except (ExtractError, SourceError) as error:
+            refused = ExtractError(error.problem, error.remedy) if isinstance(error, SourceError) else error
+            report.failed.append(refused.at(shop=shop.name, table=table_name, uri=report.uri))
+            say(f"refused: {refused}")
+        except Exception as error:
+            error.add_note(f"while extracting {shop.name}.{table_name} from {report.uri}")
+            raise
+        costs = [part.cost for part in parts if part.cost is not None]
+        if costs:
+            report.estimated = sum(cost.estimated for cost in costs)
+            report.bytes_billed = sum(cost.billed for cost in costs)
+            say(f"{report.uri}: {report.bytes_billed / 1e9:,.3f} GB billed, {report.estimated / 1e9:,.3f} GB estimated")
     with warehouse.connect() as connection:
         extracts = ledger.active_extracts(connection, shop.name, table_name)
         report.totals = ledger.totals(extracts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import IO, TYPE_CHECKING
@@ -26,12 +26,17 @@ from assets.extracts.rows import (
     match_headers,
     typed_batches,
 )
+from resources.far import ReadAgain, Say
 from resources.lake import Lake
 from resources.shops import Shop, Table
 from resources.tables import Part, Span
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+READINGS = 3
+"""So often is a slice read whose source ends it before its rows do."""
 
 
 @dataclass
@@ -53,7 +58,7 @@ class Fit:
         return pa.schema([*columns, (LINE, pa.int64()), (DAY, pa.date32())])
 
 
-def fit_parts(parts: list[Part], table: Table, declared: Declared, in_table: dict[str, str]) -> Fit:
+def fit_parts(parts: Sequence[Part], table: Table, declared: Declared, in_table: dict[str, str]) -> Fit:
     """Match the headers of all parts of a table to the columns of its raw table.
 
     Args:
@@ -135,11 +140,14 @@ class Taken:
                 if len(batch):
                     yield batch
 
-    def write(self, lake: Lake, name: str, only_days: Collection[date | None] | None = None) -> None:
-        """Write the rows to a file of the lake."""
+    def writing(
+        self, lake: Lake, name: str, only_days: Collection[date | None] | None = None
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """The rows, each batch written to a file of the lake before it goes on; at the end the lake has the file."""
         with lake.create(name, self.schema) as writer:
             for batch in self.batches(only_days):
                 writer.write_batch(batch)
+                yield batch
 
 
 def content_hash(days: dict[date | None, Day | None]) -> str:
@@ -148,7 +156,7 @@ def content_hash(days: dict[date | None, Day | None]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def take(fit: Fit, shop: Shop, declared: Declared, span: Span, window: Window | None, now: datetime) -> Taken:
+def take(fit: Fit, shop: Shop, declared: Declared, span: Span, window: Window | None, now: datetime, say: Say) -> Taken:
     """Read the rows of a slice, or of the whole table where it has no cursor.
 
     Args:
@@ -158,6 +166,25 @@ def take(fit: Fit, shop: Shop, declared: Declared, span: Span, window: Window | 
 
     Raises:
         ExtractError: a part cannot be read, or does not hold what is declared.
+    """
+    for attempt in range(1, READINGS + 1):
+        try:
+            return _take_once(fit, shop, declared, span, window, now)
+        except ReadAgain as ended:
+            if attempt == READINGS:
+                raise ExtractError(
+                    f"reading it ended before its rows did, {READINGS} times: {ended}",
+                    "run again later; what is committed stays",
+                ) from ended
+            say(f"{ended}; reading the slice anew, attempt {attempt + 1} of {READINGS}")
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _take_once(fit: Fit, shop: Shop, declared: Declared, span: Span, window: Window | None, now: datetime) -> Taken:
+    """What `take` does, once: rows, digests, counts and rejects all begin anew.
+
+    Raises:
+        ReadAgain: the source ended it.
     """
     import pyarrow as pa
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from assets.extracts.extract import (
 )
 from assets.extracts.raw import add_columns
 from assets.extracts.taking import Fit, content_hash, take
+from resources.ahead import ahead
 from resources.failpoints import failpoint
 from resources.lake import Lake
 from resources.shops import Shop
@@ -30,12 +32,13 @@ from resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import psycopg
+    import pyarrow as pa
     from psycopg import sql
 
 FAILPOINTS = (
     "whole.read",
-    "whole.lake_published",
     "whole.transaction_begun",
+    "whole.lake_published",
     "whole.copied",
     "whole.old_rows_deleted",
     "whole.ledger_written",
@@ -80,7 +83,7 @@ def extract_whole(
     """
     began = time.monotonic()
     table = shop.tables[declared.table]
-    taken = take(fit, shop, declared, EVERYTHING, None, now)
+    taken = take(fit, shop, declared, EVERYTHING, None, now, say)
     refuse_if_too_many_rejected(taken.counted, table)
     failpoint("whole.read")
     report.compared_all = True
@@ -90,10 +93,8 @@ def extract_whole(
     if [item.sha256 for item in before] == [sha256] or (not before and not taken.days):
         return
     lake_name = lake_file(shop.name, declared.table, "whole", sha256)
-    taken.write(lake, lake_name)
-    failpoint("whole.lake_published")
     new = list(fit.new)
-    with warehouse.connect() as connection:
+    with warehouse.connect() as connection, ahead(taken.writing(lake, lake_name), size=2) as rows:
         connection.execute("set lock_timeout = '60s'")
         add_columns(connection, shop, declared, new)
         failpoint("whole.transaction_begun")
@@ -119,7 +120,7 @@ def extract_whole(
         ).fetchone()
         assert row is not None
         extract_id = row[0]
-        came, went = _apply(connection, lake, lake_name, shop, declared, taken.columns, extract_id)
+        came, went = _apply(connection, rows, shop, declared, taken.columns, extract_id)
         _replace_rejects(connection, shop, declared.table, extract_id, taken.rejects)
         seconds = time.monotonic() - began
         connection.execute("update ledger.extracts set seconds = %s where extract_id = %s", [seconds, extract_id])
@@ -147,14 +148,13 @@ def extract_whole(
 
 def _apply(
     connection: psycopg.Connection,
-    lake: Lake,
-    lake_name: str,
+    rows: Iterator[pa.RecordBatch],
     shop: Shop,
     declared: Declared,
     columns: list[Any],
     extract_id: int,
 ) -> tuple[int, int]:
-    """Make the raw table what a lake file holds; returns how many rows came and went, a changed one being both."""
+    """Make the raw table hold these rows; returns how many rows came and went, a changed one being both."""
     from psycopg import sql
 
     raw = sql.Identifier(shop.raw_schema, declared.table)
@@ -169,7 +169,8 @@ def _apply(
         "id": sql.Identifier(EXTRACT_ID),
     }
     connection.execute(sql.SQL("create temporary table {incoming} (like {raw}) on commit drop").format(**names))
-    copy_into(connection, lake, lake_name, ("pg_temp", INCOMING), columns, extract_id)
+    copy_into(connection, rows, ("pg_temp", INCOMING), columns, extract_id)
+    failpoint("whole.lake_published")
     connection.execute(sql.SQL("analyze {incoming}").format(**names))
     _refuse_bad_keys(connection, shop, declared, key, names)
     failpoint("whole.copied")

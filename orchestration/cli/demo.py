@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table as RichTable
 
 from orchestration.cli.session import SIMULATED, CommandError, claim_home, console, shown
+from orchestration.cli.simulate import refuse_other_inbox
 from resources.settings import PROJECT_ROOT, Settings, get_settings
 from resources.shops import Shop, load_shops
 from resources.warehouse import Warehouse
@@ -32,6 +33,7 @@ def run_demo(size: float, seed: int) -> int:
     from orchestration.cli.materialize import materialize, print_totals
 
     settings = get_settings()
+    refuse_other_inbox(settings)
     claim_home(settings, SIMULATED)
     shops = load_shops(settings.shops_file)
     began = time.monotonic()

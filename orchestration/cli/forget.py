@@ -22,7 +22,8 @@ def run_forget(shop_name: str, table: str, yes: bool) -> int:
         held = active_extracts(connection, shop.name, table)
         rows = sum(item.rows for item in held)
         if not yes:
-            noun = "objects" if shop.source.kind == "objects" else "extracts"
+            is_files = shop.source.kind == "objects" and shop.tables[table].stream is None
+            noun = "objects" if is_files else "extracts"
             typer.confirm(f"Drop {shop.raw_schema}.{table} with {rows:,} rows of {len(held)} {noun}?", abort=True)
         # Staging views stand on the table; the next build makes them again.
         connection.execute(sql.SQL("drop table if exists {} cascade").format(sql.Identifier(shop.raw_schema, table)))
@@ -31,6 +32,7 @@ def run_forget(shop_name: str, table: str, yes: bool) -> int:
             "delete from ledger.objects where shop = %s and table_name = %s",
             "delete from ledger.days where shop = %s and table_name = %s",
             "delete from ledger.cursors where shop = %s and table_name = %s",
+            "delete from ledger.shards where shop = %s and table_name = %s",
         ):
             connection.execute(statement, [shop.name, table])
         record_changes(connection, shop.name, table, 0, {None})

@@ -149,6 +149,49 @@ def upload(
 
 
 @app.command()
+def stream(
+    shop: Annotated[str, typer.Argument(help="A shop of config/shops.yaml that has a stream.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A CSV, Parquet or xlsx file, plain or in gzip or zip."),
+    ] = None,
+    records: Annotated[
+        int | None, typer.Option(min=1, help="Send the first so many rows only. Default: all.", show_default=False)
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Rows a second. Default: as fast as they go.", show_default=False),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(help="The raw table, where the shop has several with a stream.", show_default=False),
+    ] = None,
+    accept_gap: Annotated[
+        bool,
+        typer.Option(
+            "--accept-gap", help="Send nothing: go on without the records that the stream lost before they were read."
+        ),
+    ] = False,
+) -> None:
+    """Send the rows of a file to a shop's stream, as a producer would: one JSON record for each row.
+
+    Where the stream is (a folder of the home, or Kinesis) CARTOGRAPH_STREAMS says. A stream of Kinesis must exist.
+    The records are read by `cartograph materialize`, or within seconds while `cartograph up` runs. A file that is sent
+    again gives its records the same names: they are there twice in the raw table, and count once behind it.
+
+    Examples: `cartograph stream online_retail today.csv`,
+    `cartograph stream online_retail today.csv --records 20 --rate 2`
+
+    After a loss: `cartograph stream online_retail --accept-gap`
+    """
+    from orchestration.cli.stream import run_accept_gap, run_stream
+
+    if accept_gap:
+        raise typer.Exit(run_accept_gap(shop, table, file))
+    raise typer.Exit(run_stream(shop, file, records, rate, table))
+
+
+@app.command()
 def materialize(
     selection: Annotated[
         str | None,
@@ -238,7 +281,7 @@ def forget(
 ) -> None:
     """Drop a raw table and its ledger, so that the next extract loads it anew, as after a change of a declared type.
 
-    Rows whose files are no longer in the source stay in the lake only.
+    Rows whose files, or records, are no longer in the source stay in the lake only.
 
     Example: `cartograph forget online_retail invoice_lines`, then `cartograph materialize`
     """

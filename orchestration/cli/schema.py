@@ -30,9 +30,9 @@ def run_schema(shop_name: str) -> int:
     for table_name, table in shop.tables.items():
         declared = declared_table(shop.name, table_name)
         objects = [item for item in listing if table_of(shop, item.name) == table_name]
-        where = shown_location(store.location)
+        where = f"{len(objects)} {noun} in {shown_location(store.location)}"
         out.print(
-            f"[bold]{shop.name}.{table_name}[/bold]: {len(objects)} {noun} in {where}",
+            f"[bold]{shop.name}.{table_name}[/bold]: {f'the stream {table.stream}' if table.stream else where}",
             soft_wrap=True,
         )
         found: dict[str, dict[str, Any]] = {}

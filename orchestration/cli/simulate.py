@@ -41,6 +41,7 @@ def run_simulate(
     wanted = [Drift(kind, start) for kind, start in _drifts(drifts, starts)]  # type: ignore[arg-type]
     names = list(dict.fromkeys(shops)) or _able(SHOPS, drifts)
     settings = get_settings()
+    refuse_other_inbox(settings)
     out = console()
     claim_home(settings, SIMULATED)
     try:
@@ -80,6 +81,20 @@ def run_simulate(
     out.print(f"The files are in {shown(settings.inbox)}.", soft_wrap=True)
     _say_what_next(settings)
     return 0
+
+
+def refuse_other_inbox(settings: Settings) -> None:
+    """See that what is simulated will be found.
+
+    Raises:
+        CommandError: extracts look for files elsewhere.
+    """
+    if settings.inbox_url is not None:
+        raise CommandError(
+            f"INBOX_URL is {settings.inbox_url}, and simulated files are written to {shown(settings.inbox)} alone, "
+            "where no extract would look for them. Unset INBOX_URL; or simulate without it, copy the folder there with "
+            "`aws s3 sync`, and set it again."
+        )
 
 
 def _drifts(kinds: Sequence[str], starts: Sequence[str]) -> list[tuple[str, date]]:

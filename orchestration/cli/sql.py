@@ -168,22 +168,49 @@ def _lake_view(
     """A view of a raw table's files, and of those whose days were replaced in part, of the days that count."""
     import duckdb
 
+    if lake.is_far:
+        _far_lake_view(database, name, lake, files)
+        return
     paths = [lake.path(file) for file, _ in files]
     if all(days is None for _, days in files):
         relation = database.read_parquet(paths, union_by_name=True)
     else:
         relation = database.read_parquet(paths, union_by_name=True, filename=True)
-        day, counts = duckdb.ColumnExpression("_day"), duckdb.ConstantExpression(False)
+        counts = duckdb.ConstantExpression(False)
         for path, (_, days) in zip(paths, files, strict=True):
             of_file = duckdb.ColumnExpression("filename") == duckdb.ConstantExpression(path)
-            if days is not None:
-                known = [duckdb.ConstantExpression(item) for item in days if item is not None]
-                of_day = day.isin(*known) if known else duckdb.ConstantExpression(False)
-                of_file &= (of_day | day.isnull()) if None in days else of_day
-            counts |= of_file
+            counts |= of_file if days is None else of_file & _of_days(days)
         relation = relation.filter(counts).select(duckdb.StarExpression(exclude=["filename", "_day"]))
     relation.create_view("incoming", replace=True)
     database.execute(f"create view {name} as {relation.sql_query()}")
+
+
+def _far_lake_view(
+    database: duckdb.DuckDBPyConnection, name: str, lake: Lake, files: list[tuple[str, list[date | None] | None]]
+) -> None:
+    """The same of a lake that is no folder. Arrow reads its files: DuckDB would have to download its reader of S3."""
+    import duckdb
+
+    parts = []
+    for file, days in files:
+        dataset = lake.dataset(file)
+        database.register(file, dataset)
+        relation = database.view(file)
+        if "_day" in dataset.schema.names:
+            relation = relation if days is None else relation.filter(_of_days(days))
+            relation = relation.select(duckdb.StarExpression(exclude=["_day"]))
+        parts.append(relation.sql_query())
+    database.execute(f"create view {name} as {' union all by name '.join(parts)}")
+
+
+def _of_days(days: list[date | None]) -> duckdb.Expression:
+    """Which rows are of some days."""
+    import duckdb
+
+    day = duckdb.ColumnExpression("_day")
+    known = [duckdb.ConstantExpression(item) for item in days if item is not None]
+    of_day = day.isin(*known) if known else duckdb.ConstantExpression(False)
+    return of_day | day.isnull() if None in days else of_day
 
 
 def _print_table(columns: list[str], rows: Iterator[Sequence[Any]]) -> None:

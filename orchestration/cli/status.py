@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from orchestration.cli.session import console, shown
@@ -40,6 +41,7 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
     from orchestration.definitions import defs
     from orchestration.instance import open_instance
     from orchestration.sensors import ready_version
+    from resources.far import SourceError
     from resources.objects import object_store, table_of
     from resources.warehouse import Warehouse
 
@@ -73,7 +75,11 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
                     evaluations = {check: _latest(storage, check, partition) for check in checks}
                 assets.append(_asset(key, name, partition, made, evaluations, now))
         for name, shop in shops.items():
-            listing = object_store(settings, shop).list()
+            store, away = object_store(settings, shop), ""
+            try:
+                listing = store.list()
+            except SourceError as error:
+                listing, away = [], str(error)
             tables = {}
             for table in shop.tables:
                 held = totals(active_extracts(connection, name, table))
@@ -81,7 +87,7 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
                 tables[table] = {
                     **held,
                     "objects": len(objects),
-                    "state": "loaded" if held["rows"] else ("to load" if objects else "missing"),
+                    "state": _state(held["rows"], len(objects), shop.tables[table].stream),
                 }
             late = readiness.unbuilt(connection, shop, models)
             has_data = any(held["rows"] for held in tables.values())
@@ -95,11 +101,21 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
                 "as_of": clock,
                 "models_to_build": len(late),
                 "failing_tests": failures,
+                "source": store.location,
+                "source_error": away,
                 "tables": tables,
             }
     errors = [item for item in assets if item["failed_checks"]]
     sound = not errors and all(item["state"] != "not ready" for item in by_shop.values())
-    return {"home": str(settings.home), "is_sound": sound, "shops": by_shop, "assets": assets}
+    inbox = settings.inbox_url or str(settings.inbox)
+    return {"home": str(settings.home), "inbox": inbox, "is_sound": sound, "shops": by_shop, "assets": assets}
+
+
+def _state(rows: int, objects: int, stream: str | None) -> str:
+    """What is to be said of a raw table. Of a stream it is not asked here what it has."""
+    if rows:
+        return "loaded"
+    return "no records" if stream is not None else "to load" if objects else "missing"
 
 
 def _latest(storage: Any, check: Any, partition: str | None) -> Any:
@@ -155,7 +171,7 @@ def _asset(
 
 def _print(settings: Settings, state: dict[str, Any]) -> None:
     out = console()
-    out.print(f"Home {shown(settings.home)}")
+    out.print(f"Home {shown(settings.home)}, inbox {settings.inbox_url or shown(settings.inbox)}", soft_wrap=True)
     for name, shop in state["shops"].items():
         color = {"ready": "green", "not ready": "red"}.get(shop["state"], "yellow")
         more = [f"as of {shop['as_of']}"] if shop["as_of"] else []
@@ -169,8 +185,13 @@ def _print(settings: Settings, state: dict[str, Any]) -> None:
             if shop["failing_tests"]
             else []
         )
+        more += [f"its source cannot be listed: {escape(shop['source_error'])}"] if shop["source_error"] else []
         missing = [table for table, held in shop["tables"].items() if held["state"] == "missing"]
-        more += [f"nothing in the source for {', '.join(missing)}: `cartograph upload {name} FILE`"] if missing else []
+        more += (
+            [f"nothing in the source for {', '.join(missing)}: `cartograph upload {name} FILE`"]
+            if missing and not shop["source_error"]
+            else []
+        )
         waiting = [table for table, held in shop["tables"].items() if held["state"] == "to load"]
         more += [f"to load: {', '.join(waiting)}"] if waiting else []
         out.print(f"[bold]{name}[/bold] [{color}]{shop['state']}[/{color}]  {'; '.join(more)}", soft_wrap=True)

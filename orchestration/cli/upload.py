@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,8 +11,8 @@ from assets.extracts.errors import ExtractError
 from assets.extracts.formats import read_object
 from assets.extracts.rows import match_headers
 from orchestration.cli.session import REAL, CommandError, claim_home, console, shop_named, shown
-from resources.objects import matches
-from resources.settings import Settings, get_settings
+from resources.objects import is_left_out, matches, object_store
+from resources.settings import get_settings
 from resources.shops import Shop
 
 
@@ -28,20 +26,25 @@ def run_upload(shop_name: str, files: list[Path]) -> int:
             "put the files there, or remove `location` in config/shops.yaml."
         )
     refused = []
-    tables = {}
+    tables: dict[Path, str] = {}
+    places: dict[str, Path] = {}
     for file in files:
         try:
             tables[file] = looks_like(shop, file)
+            other = places.setdefault(place_of(shop, file, tables[file]), file)
+            if other != file:
+                raise CommandError(f"{file}: it would take the place of {other}. Rename one of them.")
         except (ExtractError, CommandError) as error:
             refused.append(str(error))
     if refused:
         raise CommandError("nothing was uploaded.\n" + "\n".join(f"  {line}" for line in refused))
     claim_home(settings, REAL)
-    for file in files:
-        place = put(settings, shop, file, tables[file])
-        console().print(
-            f"{file.name} -> {shown(place)} ({file.stat().st_size / 1e6:,.1f} MB, table {tables[file]})", soft_wrap=True
-        )
+    inbox = object_store(settings, shop)
+    for name, file in places.items():
+        place = inbox.put(file, name)
+        at = place if "://" in place else shown(Path(place))
+        size = f"{file.stat().st_size / 1e6:,.1f} MB"
+        console().print(f"{file.name} -> {at} ({size}, table {tables[file]})", soft_wrap=True)
     console().print(f"Next: cartograph materialize --shop {shop.name}")
     return 0
 
@@ -72,7 +75,7 @@ def _by_pattern(shop: Shop, file: Path) -> str:
     for name, table in shop.tables.items():
         if matches(table, file.name):
             return name
-    patterns = "; ".join(f"{name}: {', '.join(table.objects)}" for name, table in shop.tables.items())
+    patterns = "; ".join(f"{name}: {', '.join(table.objects)}" for name, table in shop.tables.items() if table.objects)
     raise CommandError(
         f"{file}: no table of {shop.name} takes a file of this name. Rename it to match one of: {patterns}."
     )
@@ -81,11 +84,12 @@ def _by_pattern(shop: Shop, file: Path) -> str:
 def _by_name_or_columns(shop: Shop, file: Path) -> str:
     """The table of a table source that a file is named after, else the one whose columns it has."""
     words = re.sub(r"[^a-z0-9]+", "_", file.name.lower()).strip("_")
-    named = [name for name in shop.tables if re.match(rf"(.*_)?{re.escape(name)}(_|\d|$)", words)]
+    tables = {name: table for name, table in shop.tables.items() if table.stream is None}
+    named = [name for name in tables if re.match(rf"(.*_)?{re.escape(name)}(_|\d|$)", words)]
     if named:
         return max(named, key=len)  # order_items_2024.parquet is for order_items, though it begins as orders might
     fitting: dict[str, int] = {}
-    for name, table in shop.tables.items():
+    for name, table in tables.items():
         declared = declared_table(shop.name, name)
         with file.open("rb") as stream:
             try:
@@ -103,18 +107,20 @@ def _by_name_or_columns(shop: Shop, file: Path) -> str:
     found = f"its columns are those of {' and of '.join(best)}" if best else "no table has its columns"
     raise CommandError(
         f"{file}: it is named after no table of {shop.name}, and {found}. Name it after its table, such as "
-        f"{best[0] if best else next(iter(shop.tables))}{file.suffix}; there are: {', '.join(shop.tables)}."
+        f"{best[0] if best else next(iter(tables))}{file.suffix}; there are: {', '.join(tables)}."
     )
 
 
-def put(settings: Settings, shop: Shop, file: Path, table: str) -> Path:
-    """Copy a file into a shop's inbox, of a table source into the table's folder; it appears only when it is whole."""
-    inbox = settings.inbox / shop.name
-    if shop.source.kind != "objects":
-        inbox /= table
-    inbox.mkdir(parents=True, exist_ok=True)
-    place = inbox / file.name
-    writing = place.with_name(place.name + ".part")
-    shutil.copyfile(file, writing)
-    os.replace(writing, place)
-    return place
+def place_of(shop: Shop, file: Path, table: str) -> str:
+    """The name of a file in a shop's inbox: of a table source, in the table's folder.
+
+    Raises:
+        CommandError: no extract would look at it there.
+    """
+    name = file.name if shop.source.kind == "objects" else f"{table}/{file.name}"
+    if is_left_out(name):
+        raise CommandError(
+            f"{file}: extracts leave hidden and unfinished files alone. Give it a name that neither begins with a dot "
+            "nor ends in .part."
+        )
+    return name

@@ -179,7 +179,7 @@ def test_a_lost_closing_quote_does_not_swallow_the_next_row_unseen(rig: Rig) -> 
 
 def test_one_line_of_ten_megabytes_is_refused(rig: Rig) -> None:
     message = rig.refusal("long.csv", [*rows(5), row(5, Description="x" * 10_000_000), *rows(5, 6)])
-    assert "a row of more than 4 MB" in message
+    assert "a row of more than 1 MB" in message
 
 
 @pytest.mark.parametrize(("used", "configured"), [(";", ","), ("\t", ","), ("|", ","), (",", ";")])
@@ -352,7 +352,7 @@ def without(column: str) -> bytes:
 def test_a_missing_column_is_named(rig: Rig) -> None:
     message = rig.refusal("missing.csv", without("Quantity"))
     assert "line 1, column quantity: required column is missing: Quantity; the header has 'InvoiceNo', " in message
-    assert "check that this is the right file" in message and "`optional: true` in _sources.yml" in message
+    assert "check that it is what belongs here" in message and "`optional: true` in _sources.yml" in message
 
 
 def test_a_misspelt_column_is_guessed(rig: Rig) -> None:
@@ -785,7 +785,7 @@ def test_a_column_of_a_parquet_file_that_changed_its_type(rig: Rig, column: str,
     rig.load("a.parquet", parquet(rows(40)))
     message = rig.refusal("b.parquet", parquet(rows(40), **{column: values}))
     name = next(c for c in rig.declared.columns if column in c.names)
-    assert f"column {name.name}: the column is {source} in the file" in message
+    assert f"column {name.name}: the column is {source} in the source" in message
     assert "the column changed its type" in message and "declare the new type in _sources.yml" in message
 
 

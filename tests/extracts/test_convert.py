@@ -186,7 +186,7 @@ def test_instants_as_milliseconds_since_1970() -> None:
     for typed in (pa.array([1433221332117, None]), pa.array([1433221332117.0, None])):
         values, bad, _ = convert(typed, column)
         assert values.to_pylist() == [expected[0], None] and not any(bad.to_pylist())
-    with pytest.raises(TypeError, match="int64 in the file, and timestamptz is declared"):
+    with pytest.raises(TypeError, match="int64 in the source, and timestamptz is declared"):
         convert(pa.array([1433221332117]), Column("x", "timestamptz"))
 
 
@@ -213,7 +213,7 @@ def test_typed_numbers_come_out_as_they_went_in() -> None:
      (pa.list_(pa.int64()), "text"), (pa.time64("us"), "timestamp")],
 )  # fmt: skip
 def test_types_that_cannot_become_each_other(source: pa.DataType, data_type: str) -> None:
-    with pytest.raises(TypeError, match=r"is .* in the file, .* is declared"):
+    with pytest.raises(TypeError, match=r"is .* in the source, .* is declared"):
         convert(pa.nulls(3, source), Column("x", data_type))
 
 

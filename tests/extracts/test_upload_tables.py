@@ -13,7 +13,6 @@ from assets.extracts.declared import declared_table
 from assets.extracts.errors import ExtractError
 from orchestration.cli import upload
 from orchestration.cli.session import CommandError
-from resources.settings import load_settings
 from resources.warehouse import Warehouse
 from tests.rig import TableRig
 
@@ -49,8 +48,7 @@ def test_a_file_finds_its_table(
         assert table in str(error.value) and str(file) in str(error.value)
         return
     assert upload.looks_like(rig.shop, file) == table
-    settings = load_settings(_env_file=None, home=tmp_path / "home", environment="test")
-    assert upload.put(settings, rig.shop, file, table) == settings.inbox / rig.shop.name / table / name
+    assert upload.place_of(rig.shop, file, table) == f"{table}/{name}"
 
 
 def test_a_file_that_is_not_there(warehouse: Warehouse, tmp_path: Path) -> None:

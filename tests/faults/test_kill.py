@@ -1,6 +1,6 @@
 """An extract killed at every step and at random moments ends, when it is run again, with exactly the source's rows.
 
-`CARTOGRAPH_KILLS=500` makes the random part longer.
+`make faults` makes the random part longer: `CARTOGRAPH_KILLS` is how many processes of each kind it kills.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ from resources.settings import load_settings
 from resources.warehouse import Warehouse
 from tests.rig import NAME, TABLE, Rig, row, rows
 
-KILLS = int(os.environ.get("CARTOGRAPH_KILLS", "50"))
+KILLS = int(os.environ.get("CARTOGRAPH_KILLS", "15"))
 # A process forked from one that has imported the extract's libraries starts in no time.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["pyarrow.parquet", "pyarrow.csv", "pandas", "psycopg", "pgpq", __name__])
+CONTEXT.set_forkserver_preload(
+    [
+        *("pyarrow.parquet", "pyarrow.csv", "pandas", "psycopg", "pgpq", __name__),
+        *("boto3", "google.auth", "google.cloud.bigquery", "google.cloud.bigquery_storage_v1", "grpc"),
+    ]
+)
 
 
 def extract(warehouse_home: Path, rig_home: Path, failpoint: str, batch: int) -> None:

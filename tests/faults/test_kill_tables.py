@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ import pytest
 from assets.extracts import slices, whole
 from resources.settings import load_settings
 from resources.warehouse import Warehouse
-from tests.faults.test_kill import CONTEXT, finish
+from tests.faults.test_kill import CONTEXT, KILLS, finish
 from tests.rig import NAME, TableRig
 
 COLUMNS = {"id": "bigint", "at": "timestamptz", "note": "text"}
@@ -150,6 +151,38 @@ def test_killed_at_every_step(rig: TableRig, table: str, failpoint: str, scene: 
     assert killed, "it never came by"
     assert finish(start(rig, table, now)) == 0
     check_end(rig, table, before, after, change)
+
+
+@pytest.mark.parametrize("table", ["events", "users"])
+def test_killed_at_random_moments(rig: TableRig, table: str) -> None:
+    """Kill after kill, while the source changes between them, then a run to the end: round after round."""
+    dice = random.Random(table)
+    left, rounds = KILLS, 0
+    held: list[Row] = []
+    while left > 0:
+        rounds += 1
+        begin = rows(False)
+        wanted = begin if rounds % 2 else rows(True)
+        change, before, now = rig.last_change(), held, NOW + timedelta(days=14 * rounds)
+        # What comes last is what must be there: until then the source may be anything.
+        for at in range(min(left, dice.randrange(2, 6))):
+            put(rig, table, dice.sample(begin, 200) if at == 0 and dice.random() < 0.5 else wanted)
+            process = start(rig, table, now)
+            time.sleep(dice.uniform(0, 0.4))
+            process.kill()
+            left -= finish(process) == -signal.SIGKILL
+        put(rig, table, wanted)
+        # A comparison that was broken off goes on where it stood; what changed behind it since is seen by the next.
+        for later in (timedelta(hours=1), timedelta(days=8)):
+            assert finish(start(rig, table, now + later)) == 0
+        wait_for_the_dead(rig)
+        rig.check(table)
+        assert rig.content(table) == Counter(wanted)
+        if table == "events":
+            differ = {str(row[1].date()) for row in {*before, *wanted} if (row in before) != (row in wanted)}
+            assert differ <= set(rig.days(table, change)), "a changed day is not in the ledger"
+        held = wanted
+        assert rounds < 10 * KILLS
 
 
 @pytest.mark.parametrize(("module", "names"), [("slices", slices.FAILPOINTS), ("whole", whole.FAILPOINTS)])

@@ -398,7 +398,13 @@ def test_every_environment_stands_in_the_table() -> None:
 def test_each_automation_has_the_status_that_the_table_gives_it(environment: Environment, tmp_path: Path) -> None:
     repository = build_defs(load_settings(home=tmp_path, environment=environment)).get_repository_def()
     on = SWITCHES[environment]
-    wanted = {"inbox": on.inbox, "build": on.build, "readiness": on.readiness, "freshness": on.freshness}
+    wanted = {
+        "inbox": on.inbox,
+        "streams": on.streams,
+        "build": on.build,
+        "readiness": on.readiness,
+        "freshness": on.freshness,
+    }
     assert {
         sensor.name: sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in repository.sensor_defs
     } == wanted

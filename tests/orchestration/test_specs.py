@@ -262,7 +262,8 @@ def test_importing_the_definitions_stays_within_its_budget() -> None:
 def test_importing_the_definitions_imports_nothing_heavy() -> None:
     heavy = (
         "mlflow sklearn lightgbm implicit qdrant_client qdrant_edge fastembed litellm onnxruntime duckdb pandas scipy "
-        "pgpq python_calamine xlsxwriter psycopg psycopg2 sqlalchemy dagster_postgres rich typer simulator"
+        "pgpq python_calamine xlsxwriter psycopg psycopg2 sqlalchemy dagster_postgres rich typer simulator "
+        "boto3 botocore google.cloud.bigquery google.cloud.bigquery_storage_v1 google.auth tenacity"
     )
     found = _python(
         "import sys\nimport dagster, dagster_dbt\nbefore = set(sys.modules)\nimport orchestration.definitions\n"

@@ -6,7 +6,7 @@ with lines as (
         *,
         invoice_date::date as order_date,
         invoice_no like 'C%' as is_cancellation
-    from {{ source('online_retail', 'invoice_lines') }}
+    from {{ ref('stg_online_retail__lines') }}
 )
 
 select

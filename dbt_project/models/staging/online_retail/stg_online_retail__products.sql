@@ -10,7 +10,7 @@ with lines as not materialized (
         unit_price,
         quantity > 0 and unit_price > 0 and invoice_no not like 'C%' as is_sale,
         nullif(btrim(description, e' \t\r\n'), '') as title
-    from {{ source('online_retail', 'invoice_lines') }}
+    from {{ ref('stg_online_retail__lines') }}
 ),
 
 -- Read once, down to the few texts of each code.
