@@ -336,15 +336,7 @@ def _load(
                 connection, shop.name, declared.table, step.item.uri, step.item.fingerprint, step.sha256, step.item.size
             )
             seconds = time.monotonic() - began
-            connection.execute(
-                "update ledger.extracts set rows = %s, rejected = %s, bytes = %s, cursor_low = %s, cursor_high = %s,"
-                " seconds = %s where extract_id = %s",
-                [
-                    *(counted.rows, counted.rejected, step.item.size),
-                    *(value and str(value) for value in (counted.low, counted.high)),
-                    *(seconds, extract_id),
-                ],
-            )
+            ledger.end_extract(connection, extract_id, counted, step.item.size, seconds)
             days.record_changes(connection, shop, declared, extract_id, counted.days | removed_days, others)
             failpoint("extract.ledger_written")
     failpoint("extract.committed")

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import psycopg
@@ -165,6 +165,15 @@ comment on table ledger.failing is
 """
 
 
+class Counts(Protocol):
+    """What was counted while the rows of an extract went by."""
+
+    rows: int
+    rejected: int
+    low: datetime | None
+    high: datetime | None
+
+
 @dataclass(frozen=True)
 class Extract:
     """One active extract of a table."""
@@ -241,6 +250,23 @@ def begin_extract(
     ).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def end_extract(connection: psycopg.Connection, extract_id: int, counted: Counts, size: int, seconds: float) -> None:
+    """Write down what an extract brought.
+
+    Args:
+        size: bytes, as the source counts them.
+    """
+    connection.execute(
+        "update ledger.extracts set rows = %s, rejected = %s, bytes = %s, cursor_low = %s, cursor_high = %s,"
+        " seconds = %s where extract_id = %s",
+        [
+            *(counted.rows, counted.rejected, size),
+            *(None if value is None else str(value) for value in (counted.low, counted.high)),
+            *(seconds, extract_id),
+        ],
+    )
 
 
 def lake_files(connection: psycopg.Connection, shop: str, table: str) -> list[tuple[str, list[date | None] | None]]:

@@ -371,25 +371,16 @@ class _Extract:
             connection.execute("set lock_timeout = '60s'")
             add_columns(connection, shop, declared, rows.new)
             failpoint("stream.transaction_begun")
-            row = connection.execute(
-                "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes,"
-                " cursor_low, cursor_high, seconds) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0)"
-                " returning extract_id",
-                [
-                    *(shop.name, table, uri, sha256, STREAM, lake_name, counted.rows, counted.rejected, size),
-                    *(value and str(value) for value in (counted.low, counted.high)),
-                ],
-            ).fetchone()
-            assert row is not None
-            copy_into(connection, rows.batches, (shop.raw_schema, table), rows.columns, row[0])
-            copy_rejects(connection, shop, table, row[0], rows.rejects)
+            extract_id = ledger.begin_extract(connection, shop.name, table, uri, sha256, STREAM, lake_name)
+            copy_into(connection, rows.batches, (shop.raw_schema, table), rows.columns, extract_id)
+            copy_rejects(connection, shop, table, extract_id, rows.rejects)
             failpoint("stream.copied")
             written = self._write_positions(connection)
             failpoint("stream.positions_written")
             seconds = time.monotonic() - began
-            connection.execute("update ledger.extracts set seconds = %s where extract_id = %s", [seconds, row[0]])
+            ledger.end_extract(connection, extract_id, counted, size, seconds)
             self.report.days_linked += days.record_changes(
-                connection, shop, declared, row[0], counted.days, self.others
+                connection, shop, declared, extract_id, counted.days, self.others
             )
             failpoint("stream.ledger_written")
         failpoint("stream.committed")

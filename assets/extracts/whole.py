@@ -102,28 +102,12 @@ def extract_whole(
             "update ledger.extracts set removed_at = now() where shop = %s and table_name = %s and removed_at is null",
             [shop.name, declared.table],
         )
-        row = connection.execute(
-            "insert into ledger.extracts (shop, table_name, uri, sha256, format, lake_name, rows, rejected, bytes,"
-            " seconds) values (%(shop)s, %(table)s, %(uri)s, %(sha256)s, %(format)s, %(lake_name)s, %(rows)s,"
-            " %(rejected)s, %(bytes)s, 0) returning extract_id",
-            {
-                "shop": shop.name,
-                "table": declared.table,
-                "uri": report.uri,
-                "sha256": sha256,
-                "format": WHOLE,
-                "lake_name": lake_name,
-                "rows": taken.counted.rows,
-                "rejected": taken.counted.rejected,
-                "bytes": sum(part.size for part, _ in fit.parts),
-            },
-        ).fetchone()
-        assert row is not None
-        extract_id = row[0]
+        extract_id = ledger.begin_extract(connection, shop.name, declared.table, report.uri, sha256, WHOLE, lake_name)
         came, went = _apply(connection, rows, shop, declared, taken.columns, extract_id)
         _replace_rejects(connection, shop, declared.table, extract_id, taken.rejects)
         seconds = time.monotonic() - began
-        connection.execute("update ledger.extracts set seconds = %s where extract_id = %s", [seconds, extract_id])
+        size = sum(part.size for part, _ in fit.parts)
+        ledger.end_extract(connection, extract_id, taken.counted, size, seconds)
         if came or went:
             report.days_linked += days.record_changes(connection, shop, declared, extract_id, (), others)
         failpoint("whole.ledger_written")

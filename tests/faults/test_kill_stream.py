@@ -1,6 +1,6 @@
 """An extract from a stream killed at every step and at random moments, while records come and shards split: each once.
 
-`CARTOGRAPH_KILLS=500` makes the random part longer.
+`make faults` makes the random part longer.
 """
 
 from __future__ import annotations
@@ -25,10 +25,6 @@ from tests.faults.test_kill import CONTEXT, KILLS, finish
 from tests.rig import NAME
 from tests.standins.kinesis import Kinesis, kinesis
 
-# What other tests have it preload, and AWS' client.
-CONTEXT.set_forkserver_preload(
-    ["tests.faults.test_kill", "pyarrow.parquet", "pandas", "pgpq", "boto3.session", __name__]
-)
 SHARED = ("extract.lake_written", "extract.copying")
 """The failpoints of the lake and of the COPY."""
 

@@ -312,7 +312,7 @@ def test_status_tells_what_is_there(demo: Demo) -> None:
     assert state["shops"][SHOP]["state"] == "ready"
     assert state["shops"][SHOP]["as_of"] == str(query(demo.home, "select as_of from contract.shop_clock")[0][0])
     by_asset = {item["asset"]: item for item in state["assets"]}
-    assert len(by_asset) == 28
+    assert len(by_asset) == 30
     for name, item in by_asset.items():
         made = datetime.datetime.fromisoformat(item["made_at"])
         assert abs(item["age_seconds"] - (datetime.datetime.now(datetime.UTC) - made).total_seconds()) < 60
