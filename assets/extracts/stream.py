@@ -132,7 +132,7 @@ def extract_stream(
         try:
             found = _described(stream, held)
             if found is None:
-                say(f"stream {stream.name}: nothing was ever put there, so nothing is read")
+                say(f"stream {stream.name}: nothing was ever put there")
             else:
                 _Extract(warehouse, lake, stream, shop, declared, others, found, held, report, say).run(linger, longest)
         except SourceError as error:

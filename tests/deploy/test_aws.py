@@ -395,6 +395,9 @@ def test_what_the_clients_ask_is_what_the_roles_allow(
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)
         heard.skip = True
+        # moto's servers of one process share what they hold, so other tests' streams are there as well.
+        with suppress(boto3.client("kinesis").exceptions.ResourceNotFoundException):
+            boto3.client("kinesis").delete_stream(StreamName=STREAM)
         boto3.client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         boto3.client("kinesis").create_stream(StreamName=STREAM, ShardCount=2)
         heard.skip = False

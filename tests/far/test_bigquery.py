@@ -103,6 +103,7 @@ def test_a_folder_and_bigquery_give_the_same(
     near.put("wide", wide(), group=100)
     expected = near.load("wide")
     rows, rejects = near.content("wide"), near.rejects("wide")
+    near.hang_up()
     assert sum(rows.values()) > 300
     stand_in.put(f"{DATASET}.wide", Served(wide(), **served))
     if way == "queries":

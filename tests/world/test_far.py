@@ -7,6 +7,7 @@ of them in a file too.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections import Counter
@@ -23,7 +24,7 @@ from tests.shared_home import server_is_gone
 from tests.standins.bigquery import BigQueryStandIn
 from tests.world.conftest import Home, World
 
-BUCKET, STREAM = "shop", "online-retail-invoice-lines"
+BUCKET, STREAM = "far-shop", "online-retail-invoice-lines"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATESTING", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "eu-west-1"}
 
 
@@ -41,6 +42,9 @@ def far(world: World) -> Iterator[Home]:
     session = boto3.session.Session(*list(CREDENTIALS.values())[:2], region_name="eu-west-1")
     s3, kinesis = session.client("s3", endpoint_url=endpoint), session.client("kinesis", endpoint_url=endpoint)
     try:
+        # moto's servers of one process share what they hold, so other tests' streams are there as well.
+        with contextlib.suppress(kinesis.exceptions.ResourceNotFoundException):
+            kinesis.delete_stream(StreamName=STREAM)
         s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         kinesis.create_stream(StreamName=STREAM, ShardCount=2)
         [newest] = near.source("online_retail").glob("*.csv")
