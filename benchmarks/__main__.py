@@ -10,7 +10,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import loading
+from benchmarks import loading, streaming
 from benchmarks.measure import cartograph, scratch, writes
 from resources.settings import PROJECT_ROOT
 
@@ -71,6 +71,8 @@ def main() -> None:
         print("\n| the demo | seconds | peak MB |\n| --- | ---: | ---: |")
         print(f"| `cartograph demo` with the environment there | {seconds:.1f} | {peak:.0f} |\n")
         loading.measure(folder, rounds=5, dlt=True)
+        print()
+        streaming.measure(folder)
 
 
 if __name__ == "__main__":
