@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,7 @@ def line(number: int, invoice: str) -> tuple[str, bytes]:
 def throughput(folder: Path, records: int) -> None:
     """Put and extract, from a local folder and from Kinesis as moto serves it in a process of its own."""
     import boto3
+    from botocore.exceptions import BotoCoreError
 
     print("| stream | records | put: records/s | extract: records/s |\n| --- | ---: | ---: | ---: |")
     put_and_extract(folder / "near", "local folder", records)
@@ -62,7 +65,7 @@ def throughput(folder: Path, records: int) -> None:
     far = {"streams": "kinesis", "aws_endpoint": f"http://127.0.0.1:{port}", "aws_region": "eu-west-1"}
     try:
         client = boto3.client("kinesis", endpoint_url=far["aws_endpoint"], region_name=far["aws_region"])
-        wait_for(client.list_streams, 60)
+        wait_for(client.list_streams, 60, BotoCoreError)
         client.create_stream(StreamName=stream_of(**far).name, ShardCount=4)
         put_and_extract(folder / "far", "Kinesis (moto), 4 shards", records, **far)
     finally:
@@ -96,19 +99,19 @@ def put_and_extract(home: Path, name: str, records: int, **settings: Any) -> Non
     release(home)
 
 
-def wait_for(condition: Any, seconds: float) -> float:
-    """Seconds until a condition holds."""
+def wait_for(condition: Callable[[], object], seconds: float, *passing: type[Exception]) -> float:
+    """Seconds until a condition holds.
+
+    Args:
+        passing: errors of the condition that only mean that it does not hold yet.
+    """
     began = time.perf_counter()
-    while True:
-        try:
+    while time.perf_counter() - began < seconds:
+        with suppress(*passing):
             if condition():
                 return time.perf_counter() - began
-        except Exception:
-            if time.perf_counter() - began > seconds:
-                raise
-        if time.perf_counter() - began > seconds:
-            raise SystemExit(f"it did not come to pass in {seconds:.0f} seconds")
         time.sleep(0.1)
+    raise SystemExit(f"it did not come to pass in {seconds:.0f} seconds")
 
 
 def latency(folder: Path, puts: int) -> None:

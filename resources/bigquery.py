@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import queue
 import tempfile
 import threading
@@ -237,7 +238,7 @@ class BigQueryPart:
         return pa.schema([(item.name, _arrow_type(item)) for item in self._described.schema])
 
     def open(self) -> IO[bytes]:
-        raise NotImplementedError("a table of BigQuery has no bytes to open")
+        raise io.UnsupportedOperation(f"{self.uri} is sliceable, and has no bytes to open")
 
     def is_as_listed(self) -> bool:
         return True

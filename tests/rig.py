@@ -52,6 +52,21 @@ def sheet(lines: list[str], header: str = HEADER) -> bytes:
     return ("\n".join([header, *lines]) + "\n").encode()
 
 
+def shop_of(table: str, **settings: Any) -> Shop:
+    """The shop under test with one raw table, by the table's settings in `shops.yaml`."""
+    return Shop(
+        name=NAME,
+        title="Test",
+        timezone="Europe/London",
+        currency="GBP",
+        language="en",
+        live=False,
+        provides=["orders"],
+        source=ObjectSource(kind="objects"),
+        tables={table: Table(**settings)},
+    )
+
+
 class Asking:
     """Asks the warehouse many short questions on one connection, which is kept until the end."""
 
@@ -85,17 +100,7 @@ class Rig(Asking):
     def configure(self, **table: Any) -> None:
         """Change the settings of the table in `shops.yaml`."""
         settings = {"objects": ["*"], "cursor": "invoice_date", "sheet": "Online Retail"} | table
-        self.shop = Shop(
-            name=NAME,
-            title="Test",
-            timezone="Europe/London",
-            currency="GBP",
-            language="en",
-            live=False,
-            provides=["orders"],
-            source=ObjectSource(kind="objects"),
-            tables={TABLE: Table(**settings)},
-        )
+        self.shop = shop_of(TABLE, **settings)
 
     def declare(self, *columns: Column, cursor: str | None = None) -> None:
         """Put other columns in place of Online Retail's."""

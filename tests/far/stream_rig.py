@@ -18,10 +18,9 @@ from assets.extracts.raw import ensure_raw_table
 from assets.extracts.stream import StreamReport, accept_gaps, extract_stream
 from resources.lake import Lake
 from resources.settings import Settings, load_settings
-from resources.shops import ObjectSource, Shop, Table
 from resources.streams import Stream, open_stream
 from resources.warehouse import Warehouse
-from tests.rig import NAME, Asking
+from tests.rig import NAME, Asking, shop_of
 
 TABLE, STREAM = "invoice_lines_stream", "test-lines"
 
@@ -59,17 +58,7 @@ class StreamRig(Asking):
         self.lake = Lake(str(home / "lake"))
         self.declared: Declared = dataclasses.replace(declared_table("online_retail", TABLE), shop=NAME)
         self.said: list[str] = []
-        self.shop = Shop(
-            name=NAME,
-            title="Test",
-            timezone="Europe/London",
-            currency="GBP",
-            language="en",
-            live=False,
-            provides=["orders"],
-            source=ObjectSource(kind="objects"),
-            tables={TABLE: Table(stream=STREAM, cursor="invoice_date")},
-        )
+        self.shop = shop_of(TABLE, stream=STREAM, cursor="invoice_date")
 
     def stream(self, name: str = STREAM) -> Stream:
         return open_stream(self.settings, name, self.said.append)
