@@ -161,12 +161,13 @@ def test_a_lake_that_is_refused_stops_the_extract_and_leaves_no_trace(far_rig: F
 def test_the_lake_holds_what_was_loaded(far_rig: FarRig) -> None:
     far_rig.load("a.csv", rows(400))
     far_rig.load("b.csv", rows(100, 1000))
-    names = [name for (name,) in far_rig.query("select lake_name from ledger.extracts where removed_at is null")]
-    assert sorted(f"lake/{name}" for name in names) == far_rig.bucket.keys("lake/")
-    found = sum(far_rig.lake.open(name).metadata.num_rows for name in names)
-    assert found == 500 == len(far_rig.table())
+    loaded = far_rig.query("select lake_name, rows from ledger.extracts where removed_at is null")
+    assert sorted(f"lake/{name}" for name, _ in loaded) == far_rig.bucket.keys("lake/")
+    assert {name: far_rig.lake.open(name).metadata.num_rows for name, _ in loaded} == dict(loaded)
+    assert sorted(count for _, count in loaded) == [100, 400] and len(far_rig.table()) == 500
     system, root = filesystem(far_rig.lake.location)
-    assert pq.read_table(f"{root}/{names[0]}", filesystem=system).num_rows == 400
+    for name, count in loaded:
+        assert pq.read_table(f"{root}/{name}", filesystem=system).num_rows == count
 
 
 def test_sql_reads_a_lake_on_s3(lake: Lake) -> None:
