@@ -82,3 +82,17 @@ def writes(home: Path) -> int:
             " where schemaname like 'raw\\_%' or schemaname in ('staging', 'contract', 'marts', 'ledger')"
         ).fetchone()
     return int(row[0]) if row else 0
+
+
+@contextmanager
+def one_shop(folder: Path, shop: str) -> Iterator[None]:
+    """Configure one shop alone while a block runs: its figures are not those of how many others there are."""
+    import yaml
+
+    from resources.environment import environment
+
+    entry = yaml.safe_load(load_settings().shops_file.read_text(encoding="utf-8"))["shops"][shop]
+    path = folder / f"{shop}.yaml"
+    path.write_text(yaml.safe_dump({"shops": {shop: entry}}, sort_keys=False), encoding="utf-8")
+    with environment({"CARTOGRAPH_SHOPS_FILE": str(path)}):
+        yield

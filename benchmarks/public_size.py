@@ -10,22 +10,11 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import yaml
-
-from benchmarks.measure import cartograph, scratch, writes
+from benchmarks.measure import cartograph, one_shop, scratch, writes
 from resources.embedded_postgres import ensure, release
-from resources.settings import PROJECT_ROOT
 
 SHOPS = ("retailrocket", "thelook")
 MORE_DAYS = 2
-
-
-def one_shop(folder: Path, shop: str) -> Path:
-    """A shops file with this shop alone."""
-    entries = yaml.safe_load((PROJECT_ROOT / "config" / "shops.yaml").read_text(encoding="utf-8"))["shops"]
-    file = folder / f"{shop}.yaml"
-    file.write_text(yaml.safe_dump({"shops": {shop: entries[shop]}}, sort_keys=False), encoding="utf-8")
-    return file
 
 
 def megabytes(folder: Path) -> int:
@@ -35,7 +24,6 @@ def megabytes(folder: Path) -> int:
 
 def measure(folder: Path, shop: str, scale: float) -> None:
     """One shop from nothing to its marts, again with nothing new, and with the days that came since."""
-    os.environ["CARTOGRAPH_SHOPS_FILE"] = str(one_shop(folder, shop))
     home = folder / shop
     last = datetime.now(UTC).date() - timedelta(days=1 + MORE_DAYS)
     print(f"\n| {shop} at {scale:g} of its public size | seconds | peak MB |\n| --- | ---: | ---: |", flush=True)
@@ -73,7 +61,8 @@ def main() -> None:
     with scratch() as folder:
         folder.chmod(0o755)
         for shop in arguments.shops:
-            measure(folder, shop, arguments.scale)
+            with one_shop(folder, shop):
+                measure(folder, shop, arguments.scale)
 
 
 if __name__ == "__main__":

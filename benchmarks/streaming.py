@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import cartograph, scratch
+from benchmarks.measure import cartograph, one_shop, scratch
 from resources.settings import load_settings
 from resources.shops import load_shops
 from resources.streams import Stream, open_stream
@@ -126,9 +126,6 @@ def latency(folder: Path, puts: int) -> None:
     file = folder / "OnlineRetail.csv"
     write_csv(file, lines=50_000)
     cartograph(home, "upload", SHOP, str(file))
-    shops = folder / "one_shop.yaml"
-    one_shop(shops)
-    os.environ["CARTOGRAPH_SHOPS_FILE"] = str(shops)
     cartograph(home, "materialize")
     command = [str(Path(sys.executable).parent / "cartograph"), "--home", str(home), "up", "--port", "0"]
     up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
@@ -156,21 +153,13 @@ def latency(folder: Path, puts: int) -> None:
         os.killpg(up.pid, signal.SIGINT)
         up.wait()
         release(home)
-        del os.environ["CARTOGRAPH_SHOPS_FILE"]
-
-
-def one_shop(path: Path) -> None:
-    """A file of shops that has the one alone."""
-    import yaml
-
-    entry = yaml.safe_load(load_settings().shops_file.read_text(encoding="utf-8"))["shops"][SHOP]
-    path.write_text(yaml.safe_dump({"shops": {SHOP: entry}}, sort_keys=False), encoding="utf-8")
 
 
 def measure(folder: Path) -> None:
     """Both tables."""
     throughput(folder, 100_000)
-    latency(folder, 4)
+    with one_shop(folder, SHOP):
+        latency(folder, 4)
 
 
 if __name__ == "__main__":
