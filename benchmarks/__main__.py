@@ -10,7 +10,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import loading, streaming
+from benchmarks import api, loading, recommender, streaming
 from benchmarks.measure import cartograph, one_shop, scratch, writes
 from resources.settings import PROJECT_ROOT
 
@@ -74,6 +74,13 @@ def main() -> None:
         loading.measure(folder, rounds=5, dlt=True)
         print()
         streaming.measure(folder)
+        print()
+        recommender.measure()
+        print()
+        # The last, for it keeps this process to one core.
+        place = folder / "api"
+        place.mkdir(mode=0o755)
+        api.measure(place)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,12 @@ from assets.extracts.assets import build_extract_assets
 from assets.marts.assets import build_marts_assets
 from assets.marts.project import read_manifest
 from assets.marts.readiness import tracked_models
+from assets.monitoring.assets import build_monitoring_assets
+from assets.recommender.assets import build_recommender_assets
+from assets.search.assets import build_search_assets
+from orchestration.automation import apply_automation, automation_sensor
+from orchestration.drift import build_drift_sensor
+from orchestration.environments import SWITCHES, sensor_status
 from orchestration.freshness import apply_freshness
 from orchestration.jobs import build_jobs
 from orchestration.schedules import build_schedules
@@ -33,16 +39,27 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     """
     shops = load_shops(settings.shops_file)
     project = read_manifest(shops)
-    made = [*build_extract_assets(shops), *build_marts_assets(shops, project)]
+    made = [
+        *build_extract_assets(shops),
+        *build_marts_assets(shops, project),
+        *build_recommender_assets(shops),
+        *build_monitoring_assets(shops),
+        *build_search_assets(shops),
+    ]
     assets = [item for item in made if not isinstance(item, dg.AssetChecksDefinition)]
     keys = [key for item in assets for key in item.keys]
     jobs = build_jobs()
+    switches = SWITCHES[settings.environment]
     return dg.Definitions(
-        assets=apply_freshness(assets, shops),
+        assets=apply_automation(apply_freshness(assets, shops)),
         asset_checks=[item for item in made if isinstance(item, dg.AssetChecksDefinition)],
         jobs=jobs,
         schedules=build_schedules(settings, shops),
-        sensors=build_sensors(settings, shops, tracked_models(project), keys, jobs),
+        sensors=[
+            *build_sensors(settings, shops, tracked_models(project), keys, jobs),
+            automation_sensor(sensor_status(switches.automation)),
+            build_drift_sensor(shops, sensor_status(switches.drift)),
+        ],
         resources={**build_resources(settings), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -19,20 +19,50 @@ class Switches:
     build: bool
     readiness: bool
     freshness: bool
+    automation: bool
+    drift: bool
 
 
 SWITCHES: dict[Environment, Switches] = {
     Environment.LOCAL: Switches(
-        daily_extract=True, inbox=True, streams=True, build=True, readiness=True, freshness=True
+        daily_extract=True,
+        inbox=True,
+        streams=True,
+        build=True,
+        readiness=True,
+        freshness=True,
+        automation=True,
+        drift=True,
     ),
     Environment.TEST: Switches(
-        daily_extract=False, inbox=False, streams=False, build=False, readiness=False, freshness=False
+        daily_extract=False,
+        inbox=False,
+        streams=False,
+        build=False,
+        readiness=False,
+        freshness=False,
+        automation=False,
+        drift=False,
     ),
     Environment.STAGING: Switches(
-        daily_extract=True, inbox=True, streams=True, build=True, readiness=True, freshness=False
+        daily_extract=True,
+        inbox=True,
+        streams=True,
+        build=True,
+        readiness=True,
+        freshness=False,
+        automation=True,
+        drift=True,
     ),
     Environment.PRODUCTION: Switches(
-        daily_extract=True, inbox=True, streams=True, build=True, readiness=True, freshness=True
+        daily_extract=True,
+        inbox=True,
+        streams=True,
+        build=True,
+        readiness=True,
+        freshness=True,
+        automation=True,
+        drift=True,
     ),
 }
 

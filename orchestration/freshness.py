@@ -41,7 +41,8 @@ def rule_for(key: dg.AssetKey, shops: dict[str, Shop]) -> Rule | None:
     """The rule of an asset. Raw tables follow their shop; contract and marts hold all shops, so any live one counts."""
     group = key.path[0]
     if group == "raw":
-        return TABLE["raw"] if shops[key.path[1]].live else None
+        # Of no shop are the events of the API: nobody owes them.
+        return TABLE["raw"] if key.path[1] in shops and shops[key.path[1]].live else None
     # Partitioned by shop, and `FreshnessPolicy` is blind to partitions: `is_recent` judges it shop by shop.
     if key.path[-1] in ("shop_ready", "dim_date"):
         return None

@@ -5,13 +5,14 @@ Each keeps a versioned JSON cursor, gives its runs deterministic keys, and says 
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
-from assets.extracts.assets import raw_key
+from assets.extracts.assets import API_EVENTS_ASSET, raw_key
 from assets.extracts.ledger import ensure_ledger
 from assets.extracts.positions import read_positions
 from assets.extracts.stream import news
@@ -21,9 +22,10 @@ from orchestration.environments import SWITCHES, sensor_status
 from orchestration.freshness import RULES_VERSION, Memory, Rule, decide, request_or_wait, rule_for
 from orchestration.jobs import BUILD, EXTRACT, READY
 from resources.dagster_resources import ObjectsResource, StreamsResource, WarehouseResource
+from resources.events import EVENTS, shops_with_news
 from resources.far import SourceError
 from resources.settings import Settings
-from resources.shops import Shop
+from resources.shops import API_EVENTS, Shop
 from resources.streams import Stream
 
 
@@ -149,7 +151,10 @@ def _streams_sensor(shops: dict[str, Shop], status: dg.DefaultSensorStatus) -> d
         job_name=EXTRACT,
         minimum_interval_seconds=5,
         default_status=status,
-        description="Requests the extraction of a stream that has records which were not read, or that was split.",
+        description=(
+            "Requests the extraction of a stream that has records which were not read, or that was split, and of a "
+            "shop's API events."
+        ),
     )
     def streams_sensor(
         context: dg.SensorEvaluationContext, warehouse: WarehouseResource, streams: StreamsResource
@@ -169,56 +174,76 @@ def evaluate_streams(
     """One tick of the stream sensor at an instant."""
     state = read_cursor(context.cursor, version=1)
     after: dict[str, Any] = {}
-    requests, reasons = [], []
+    requests: list[dg.RunRequest] = []
+    reasons: list[str] = []
+
+    def ask(shop: str, table: str, stream: str, look: Callable[[], list[str] | None], partition: str | None) -> None:
+        """Request an extract of one stream where it has news, as often as the rule allows.
+
+        Args:
+            look: says why the stream is worth an extract; None: there is none.
+        """
+        name = f"{shop}.{table}"
+        tags = {"shop": shop, "cause": "stream", "stream": stream}
+        at_work = dg.RunsFilter(tags=tags, statuses=AT_WORK)
+        if context.instance.get_runs_count(at_work):
+            reasons.append(f"{name}: being read")
+            after[name] = state.get(name, {})
+            return
+        try:
+            told = look()
+        except Exception as error:  # one stream that is away must not hide the others
+            context.log.error(f"{name}: its stream cannot be read: {error}")
+            reasons.append(f"{name}: its stream cannot be read ({type(error).__name__})")
+            after[name] = state.get(name, {})
+            return
+        if not told:
+            reasons.append(f"{name}: nothing new" if told is not None else f"{name}: nothing was ever put there")
+            return
+        # Only the same state is asked for again; what was read meanwhile makes it another.
+        key = _short_hash(told)
+        shown = f"{name}: {told[0]}" + (f" and {len(told) - 1} more" if len(told) > 1 else "")
+        decision = request_or_wait(STREAM_RULE, Memory(**state.get(name, {}).get(key, {})), shown, now)
+        after[name] = {key: decision.memory.as_json()}
+        if decision.alert:
+            context.log.error(decision.reason)
+        if not decision.request:
+            reasons.append(decision.reason)
+            return
+        asset = raw_key(shop, table) if partition is None else API_EVENTS_ASSET
+        requests.append(
+            dg.RunRequest(
+                run_key=f"stream:{name}:{key}:{decision.memory.requests}",
+                asset_selection=[asset],
+                partition_key=partition,
+                run_config={"ops": {"__".join(asset.path): {"config": {"linger_seconds": LINGER_SECONDS}}}},
+                tags=tags,
+            )
+        )
+
     for shop in shops.values():
         for table, settings in shop.tables.items():
-            if settings.stream is None:
-                continue
-            name = f"{shop.name}.{table}"
-            tags = {"shop": shop.name, "cause": "stream", "stream": settings.stream}
-            at_work = dg.RunsFilter(tags=tags, statuses=AT_WORK)
-            if context.instance.get_runs_count(at_work):
-                reasons.append(f"{name}: being read")
-                after[name] = state.get(name, {})
-                continue
-            try:
-                told = _new_in_stream(streams.client(settings.stream, context.log.info), warehouse, shop, table)
-            except Exception as error:  # one stream that is away must not hide the others
-                context.log.error(f"{name}: its stream cannot be read: {error}")
-                reasons.append(f"{name}: its stream cannot be read ({type(error).__name__})")
-                after[name] = state.get(name, {})
-                continue
-            if not told:
-                reasons.append(f"{name}: nothing new" if told is not None else f"{name}: nothing was ever put there")
-                continue
-            # Only the same state is asked for again; what was read meanwhile makes it another.
-            key = _short_hash(told)
-            shown = f"{name}: {told[0]}" + (f" and {len(told) - 1} more" if len(told) > 1 else "")
-            decision = request_or_wait(STREAM_RULE, Memory(**state.get(name, {}).get(key, {})), shown, now)
-            after[name] = {key: decision.memory.as_json()}
-            if decision.alert:
-                context.log.error(decision.reason)
-            if not decision.request:
-                reasons.append(decision.reason)
-                continue
-            asset = raw_key(shop.name, table)
-            requests.append(
-                dg.RunRequest(
-                    run_key=f"stream:{name}:{key}:{decision.memory.requests}",
-                    asset_selection=[asset],
-                    run_config={"ops": {"__".join(asset.path): {"config": {"linger_seconds": LINGER_SECONDS}}}},
-                    tags=tags,
-                )
-            )
+            if settings.stream is not None:
+                client = partial(streams.client, settings.stream, context.log.info)
+                look = partial(_new_in_stream, client, warehouse, shop, table)
+                ask(shop.name, table, settings.stream, look, partition=None)
+    with warehouse.client().connect() as connection:
+        ensure_ledger(connection)
+        news = shops_with_news(connection, list(shops), API_EVENTS)
+    for name, reason in news.items():
+        ask(name, API_EVENTS, EVENTS, partial(list, [reason]), partition=name)
     return dg.SensorResult(
         run_requests=requests,
-        skip_reason=None if requests else "; ".join(reasons) or "no shop has a stream",
+        skip_reason=None if requests else "; ".join(reasons) or "no shop has a stream, and the API took in nothing new",
         cursor=write_cursor(after, version=1),
     )
 
 
-def _new_in_stream(stream: Stream, warehouse: WarehouseResource, shop: Shop, table: str) -> list[str] | None:
+def _new_in_stream(
+    client: Callable[[], Stream], warehouse: WarehouseResource, shop: Shop, table: str
+) -> list[str] | None:
     """Why a stream is worth an extract; None where there is none."""
+    stream = client()
     found = stream.describe()
     if found is None:
         return None

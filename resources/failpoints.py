@@ -23,6 +23,21 @@ EXTRACT = (
 )
 """The failpoints of an extract, in the order in which it passes them."""
 
+PROMOTION = ("promotion.written", "promotion.moved")
+"""Those of a move of a champion: it is written down and not made; it is made and not written down as made."""
+
+PUBLISH = (
+    "publish.begun",
+    "publish.copying",
+    "publish.written",
+    "publish.indexed",
+    "publish.checked",
+    "publish.sealed",
+    "publish.switched",
+    "publish.removing",
+)
+"""Those of the publication of a collection: the last version is copied where little changed, old ones are removed."""
+
 _passed: Counter[str] = Counter()
 
 

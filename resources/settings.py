@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     dbt_project: Path = Field(PROJECT_ROOT / "dbt_project", validation_alias="CARTOGRAPH_DBT_PROJECT")
     warehouse_url: SecretStr | None = Field(None, validation_alias="WAREHOUSE_URL")
     lake_url: str | None = Field(None, validation_alias="LAKE_URL")
+    mlflow_tracking_uri: str | None = Field(None, validation_alias="MLFLOW_TRACKING_URI")
+    mlflow_ui_url: str | None = Field(None, validation_alias="MLFLOW_UI_URL")
     inbox_url: str | None = Field(None, validation_alias="INBOX_URL")
     bigquery: Literal["folder", "google"] = Field("folder", validation_alias="CARTOGRAPH_BIGQUERY")
     bigquery_project: str | None = Field(None, validation_alias="BIGQUERY_PROJECT")
@@ -51,9 +53,17 @@ class Settings(BaseSettings):
     streams: Literal["folder", "kinesis"] = Field("folder", validation_alias="CARTOGRAPH_STREAMS")
     aws_endpoint: str | None = Field(None, validation_alias="AWS_ENDPOINT_URL")
     aws_region: str | None = Field(None, validation_alias="AWS_REGION")
+    default_shop: str | None = Field(None, validation_alias="CARTOGRAPH_DEFAULT_SHOP")
+    models_dir: Path = Field(PROJECT_ROOT / ".cartograph" / "models", validation_alias="CARTOGRAPH_MODELS")
+    qdrant_url: str | None = Field(None, validation_alias="QDRANT_URL")
+    qdrant_api_key: SecretStr | None = Field(None, validation_alias="QDRANT_API_KEY")
+    qdrant_shards: int = Field(1, ge=1, le=64, validation_alias="QDRANT_SHARDS")
+    qdrant_replicas: int = Field(1, ge=1, le=16, validation_alias="QDRANT_REPLICAS")
+    qdrant_quantization: Literal["none", "int8"] = Field("none", validation_alias="QDRANT_QUANTIZATION")
+    api_poll_seconds: float = Field(5.0, ge=0.1, le=20.0, validation_alias="CARTOGRAPH_API_POLL_SECONDS")
     dbt_threads: int = Field(4, ge=1, le=64, validation_alias="CARTOGRAPH_DBT_THREADS")
 
-    @field_validator("home", "shops_file", "dbt_project")
+    @field_validator("home", "shops_file", "dbt_project", "models_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()

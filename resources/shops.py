@@ -12,8 +12,12 @@ from zoneinfo import ZoneInfo, available_timezones
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from resources.yaml_file import line_of, read_yaml, repeated_keys
+
 Capability = Literal["orders", "events", "reviews", "products", "product_text", "prices", "categories"]
 CAPABILITIES: tuple[str, ...] = get_args(Capability)
+API, API_EVENTS = "api", "api_events"
+"""What is of every shop: the source of its events that came through the API, and the raw table of them."""
 
 
 class ShopsError(ValueError):
@@ -105,6 +109,30 @@ class Shop(_Strict):
     source: Annotated[ObjectSource | BigQuerySource, Field(discriminator="kind")]
     tables: Annotated[dict[str, Table], Field(min_length=1)]
 
+    @property
+    def has_interactions(self) -> bool:
+        """Whether somebody looks at or buys something there: what a recommender learns from."""
+        return bool({"orders", "events"} & set(self.provides))
+
+    @property
+    def has_text(self) -> bool:
+        """Whether its products have words by which they can be found."""
+        return "product_text" in self.provides
+
+    @field_validator("name")
+    @classmethod
+    def _not_of_all(cls, value: str) -> str:
+        if value == API:
+            raise ValueError("this name stands for what comes through the API, of all shops; name the shop otherwise")
+        return value
+
+    @field_validator("tables")
+    @classmethod
+    def _its_own(cls, value: dict[str, Table]) -> dict[str, Table]:
+        if API_EVENTS in value:
+            raise ValueError(f"every shop has the table {API_EVENTS!r} of itself; give this one another name")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
@@ -138,28 +166,17 @@ def load_shops(path: Path) -> dict[str, Shop]:
     Raises:
         ShopsError: the file is missing or cannot be used.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ShopsError(f"{path}: no such file. Set CARTOGRAPH_SHOPS_FILE, or restore config/shops.yaml.") from None
-    except UnicodeDecodeError as error:
-        raise ShopsError(f"{path}: not UTF-8 ({error}). Save it as UTF-8.") from None
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ShopsError(f"{path}:{line}: not YAML: {error.problem}. Correct the indentation or the quotes.") from error
+    root, data = read_yaml(path, ShopsError, "Set CARTOGRAPH_SHOPS_FILE, or restore config/shops.yaml.")
     if not isinstance(root, yaml.MappingNode) or not isinstance(data, dict) or not isinstance(data.get("shops"), dict):
         raise ShopsError(f"{path}:1: the file must be a mapping with the key `shops`, and under it one entry a shop.")
     problems = [
         f"{path}:{line}: {key!r} stands twice; each shop, table and key may stand once. Rename or remove one."
-        for line, key in _repeated_keys(root)
+        for line, key in repeated_keys(root)
     ]
     shops: dict[str, Shop] = {}
     for name, entry in data["shops"].items():
         if not isinstance(entry, dict):
-            problems.append(f"{path}:{_line(root, ('shops', name))}: shop {name!r} must be a mapping of settings.")
+            problems.append(f"{path}:{line_of(root, ('shops', name))}: shop {name!r} must be a mapping of settings.")
             continue
         try:
             shop = Shop(name=name, **entry)
@@ -170,7 +187,7 @@ def load_shops(path: Path) -> dict[str, Shop]:
             shops[name] = shop
             for keys, message in _misfits(shop):
                 where = ("shops", name, *keys)
-                problems.append(f"{path}:{_line(root, where)}: {'.'.join((str(name), *keys))}: {message}")
+                problems.append(f"{path}:{line_of(root, where)}: {'.'.join((str(name), *keys))}: {message}")
     if problems:
         raise ShopsError("\n".join(problems))
     if not shops:
@@ -250,38 +267,9 @@ def _explain(path: Path, root: yaml.MappingNode, shop: str, problem: Any) -> str
         message = f"{problem['input']!r} is not known; {problem['msg']}" + (f", perhaps {near[0]!r}" if near else "")
     else:
         message = f"{problem['input']!r}: {message}"
-    return f"{path}:{_line(root, keys)}: {dotted}: {message}{'' if message.endswith('?') else '.'}"
+    return f"{path}:{line_of(root, keys)}: {dotted}: {message}{'' if message.endswith('?') else '.'}"
 
 
 def _known_keys(where: tuple[Any, ...], kind: str | None) -> list[str]:
     model = SOURCES[kind] if kind is not None else Table if where[0] == "tables" else Shop
     return [name for name in model.model_fields if (model, name) != (Shop, "name")]
-
-
-def _line(root: yaml.Node, keys: tuple[Any, ...]) -> int:
-    """The line of the deepest of `keys` that the file has."""
-    line, node = root.start_mark.line, root
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            pair = next(((k, v) for k, v in node.value if k.value == str(key)), None)
-            if pair is None:
-                break
-            line, node = pair[0].start_mark.line, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-            node = node.value[key]
-            line = node.start_mark.line
-    return line + 1
-
-
-def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Keys that stand twice in one mapping: YAML keeps the last without a word."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                yield key.start_mark.line + 1, key.value
-            seen.add(key.value)
-            yield from _repeated_keys(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated_keys(item)

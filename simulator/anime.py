@@ -8,6 +8,7 @@ What is planted, with the truth in `titles.parquet` and `truth.json`:
 - Each has one setting (`SETTINGS`), which says nothing of the theme, and a hero's name.
 - The mean score belongs to the theme (`truth.json`); one score in eight is `Unknown`.
 - One title in seven continues an earlier one: the same theme, setting and hero.
+- `queries.csv` has searches with judgements by theme, setting, hero and series of the titles.
 
 The faults of the public set: 3 % of the synopses say only that there is none (`NO_SYNOPSIS`), 1 % are empty, 0.5 % of
 the titles have the genre `Unknown`; ids have gaps; names and synopses hold commas and quotes.
@@ -17,12 +18,28 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from simulator.plan import Plan, Say, Written
+from simulator.plan import (
+    BROKEN,
+    EXACT,
+    FITS,
+    NEAR,
+    PLAIN,
+    QUERIES,
+    WORDS,
+    Asked,
+    Plan,
+    Say,
+    Written,
+    misspelt,
+    other_number,
+    write_queries,
+)
 from simulator.world import check_drifts, whole
 
 COLUMNS = ("MAL_ID", "Name", "Score", "Genres", "Synopsis")
@@ -432,6 +449,22 @@ SETTINGS: dict[str, tuple[str, str]] = {
     "university_town": ("in a leafy university town", "second-hand bookshops"),
 }
 
+# How a setting is searched for: in words of the synopses, and in others.
+_PLACES: dict[str, tuple[str, str]] = {
+    "floating_city": ("city above the clouds", "a town hovering in the sky"),
+    "fishing_village": ("small fishing village", "a hamlet on the coast"),
+    "capital": ("crowded capital", "a metropolis full of people"),
+    "northern_island": ("northern island", "a frozen place near the pole"),
+    "canal_town": ("town of canals", "a place with boats instead of streets"),
+    "desert_outpost": ("outpost in the desert", "dry sand far from anyone"),
+    "mountain_monastery": ("mountains monastery", "a temple among peaks"),
+    "industrial_port": ("industrial port", "dirty docks and factories"),
+    "southern_archipelago": ("islands southern sea", "tropical beaches"),
+    "underground_city": ("underground city", "caverns beneath the surface"),
+    "border_province": ("forgotten province", "a remote frontier"),
+    "university_town": ("university town", "a campus with trees"),
+}
+
 _GIVEN = (
     "Akari", "Botan", "Chisato", "Daigo", "Emi", "Fumiko", "Genzo", "Haruto", "Isamu", "Junko", "Kaede", "Lumi",
     "Mikoto",
@@ -650,5 +683,81 @@ def write(folder: Path, truth: Path, plan: Plan, after: date | None, say: Say) -
     }
     with whole(truth / "truth.json") as part:
         part.write_text(json.dumps({"themes": themes, "settings": SETTINGS}, indent=1))
+    write_queries(truth, _searches(plan.seed, made))
     say(f"{FILE}: {count:,} titles")
     return [Written("titles", folder / FILE, count)]
+
+
+def _searches(seed: int, made: list[Title]) -> Iterator[Asked]:
+    """Searches made of titles drawn at random, and each theme's question."""
+    draw = Random(f"anime/{seed}/queries")
+
+    def a_title() -> Title:
+        return made[int(draw.random() * len(made))]
+
+    def by_name(title: Title) -> Asked:
+        """The name of a series: its titles, those that share the theme and its word in the name, those of the theme."""
+        series = title.name.partition(" Part ")[0]
+        theme_words = {word for word in THEMES[title.theme].words if word in title.name}
+        grades = {
+            str(other.number): EXACT
+            if other.name.partition(" Part ")[0] == series
+            else FITS
+            if any(word in other.name for word in theme_words)
+            else NEAR
+            for other in made
+            if other.theme == title.theme
+        }
+        return Asked(series.lower().replace(":", "").replace(",", ""), WORDS, grades)
+
+    def by_hero(title: Title) -> Asked:
+        """A hero and a genre: the titles with both, and the others of the hero."""
+        genre = _one(draw, THEMES[title.theme].genres)
+        grades = {
+            str(other.number): EXACT if genre in other.genres.split(", ") else FITS
+            for other in made
+            if other.hero == title.hero and _tells(other)
+        }
+        return Asked(f"{title.hero} {genre}".lower(), WORDS, grades)
+
+    def by_place(title: Title) -> Asked:
+        """A genre and a setting: the titles with both, and those with the setting alone."""
+        genre = _one(draw, THEMES[title.theme].genres)
+        grades = {
+            str(other.number): EXACT if genre in other.genres.split(", ") else NEAR
+            for other in made
+            if other.setting == title.setting and _tells(other)
+        }
+        return Asked(f"{genre} {_PLACES[title.setting][0]}".lower(), WORDS, grades)
+
+    forms = (by_name, by_hero, by_place)
+    for number in range(QUERIES):
+        yield forms[number % len(forms)](a_title())
+    for number in range(QUERIES):
+        form = forms[number // 2 % len(forms)]
+        asked = form(a_title())
+        head, _, last = asked.text.rpartition(" ")
+        # A hero's search ends with a genre, most of which have no other number.
+        is_misspelt = number % 2 or form is by_hero
+        broken = misspelt(draw, asked.text) if is_misspelt else f"{head} {other_number(last)}".strip()
+        yield asked._replace(text=broken, kind=BROKEN)
+    for name, theme in THEMES.items():
+        grades = {
+            str(other.number): EXACT if other.theme == name else NEAR
+            for other in made
+            if other.theme == name or len({*THEMES[other.theme].genres} & {*theme.genres}) >= 2
+        }
+        yield Asked(theme.question, PLAIN, grades)
+    for _ in range(QUERIES - len(THEMES)):
+        title = a_title()
+        grades = {
+            str(other.number): EXACT if other.setting == title.setting and _tells(other) else FITS
+            for other in made
+            if other.theme == title.theme
+        }
+        yield Asked(f"{THEMES[title.theme].question}, {_PLACES[title.setting][1]}", PLAIN, grades)
+
+
+def _tells(title: Title) -> bool:
+    """Whether its synopsis tells hero and setting."""
+    return title.synopsis not in ("", NO_SYNOPSIS)

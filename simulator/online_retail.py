@@ -29,6 +29,8 @@ In a shop that grows there are also, with the truth in `truth.json` (see `write`
 - Late invoices: one of 200 reaches the source one to three days after its date (`LATE_SHARE`).
 - Drift of `DRIFTS`: tastes (each favourite category becomes another), prices (+25 % on four products of ten), volume.
 
+`queries.csv` has searches with judgements by noun, colour, motif and category of the products that were sold.
+
 Sizes: with fewer than 1,700 lines a day baskets are shorter than the real ones (a third at 20 a day), so that a small
 sheet still has hundreds of invoices. Memory holds one day, a sample of 1,000 past invoices and the customers.
 
@@ -59,7 +61,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import xlsxwriter
 
-from simulator.plan import Drift, Plan, Say, Written
+from simulator.plan import (
+    BROKEN,
+    EXACT,
+    FITS,
+    NEAR,
+    PLAIN,
+    QUERIES,
+    WORDS,
+    Asked,
+    Drift,
+    Plan,
+    Say,
+    Written,
+    misspelt,
+    other_number,
+    write_queries,
+)
 from simulator.world import (
     PRICE_SHIFT,
     check_drifts,
@@ -191,6 +209,69 @@ _MOTIFS = (
     "WILLOWHERB", "CAROUSEL", "LIGHTHOUSE", "ACORN", "PUFFIN", "HEDGEROW", "KITE", "CLOVER", "TARTAN", "PEONY",
     "MAGPIE", "FERN", "BADGER", "SEASHELL", "DAMSON",
 )  # fmt: skip
+# What people search for who do not know the shop's words: none of these is in the names that they stand for.
+_PLAIN_NOUNS: dict[str, str] = {
+    "LANTERN": "portable lamp for the porch", "TEALIGHT GLASS": "little vessel for a candle",
+    "CANDLE POT": "wax with a wick in a tub", "FAIRY LIGHTS": "string of tiny bulbs", "TABLE LAMP": "desk light",
+    "CANDLESTICK": "holder for tapers", "NIGHT LIGHT": "dim glow for a child's bedroom",
+    "MUG": "big cup for coffee", "CAKE STAND": "tiered plate for pastries", "MIXING BOWL": "basin to stir dough in",
+    "JAM JAR": "pot for preserves", "TEAPOT": "jug to brew a cuppa", "EGG CUP": "breakfast holder for a boiled one",
+    "BISCUIT BARREL": "cookie tin", "BREAD CROCK": "bin for loaves",
+    "SHOPPER BAG": "carrier for groceries", "LUNCH BAG": "cool carrier for sandwiches", "TOTE BAG": "shoulder carrier",
+    "WASH BAG": "toiletries pouch", "RUCKSACK": "backpack", "PURSE": "wallet for coins",
+    "PICNIC BAG": "insulated carrier for a meal outdoors",
+    "BAUBLE": "ball for the xmas tree", "ADVENT GARLAND": "december chain of greenery",
+    "FESTIVE WREATH": "ring of fir for the front door at xmas", "STOCKING": "long sock for santa",
+    "SNOW GLOBE": "shaken ball with flakes", "SLEIGH BELL": "santa's jingle", "REINDEER": "rudolph figure",
+    "PLANTER": "flower pot", "WATERING CAN": "sprinkler to carry to the beds",
+    "BIRD TABLE": "feeder for robins and tits", "SEED TRAY": "pan for sowing", "TROWEL": "little hand shovel",
+    "WINDMILL": "toy that spins in a breeze", "GARDEN STAKE": "support stick for tomatoes",
+    "NOTEBOOK": "writing pad", "GREETINGS CARD": "birthday wishes in an envelope", "PENCIL CASE": "pouch for pens",
+    "GIFT TAG": "label for a present", "WRAPPING SHEET": "paper for presents", "STICKERS": "adhesive pictures",
+    "ERASER": "rubber",
+    "SKIPPING ROPE": "jump cord", "RAG DOLL": "soft cloth figure for girls", "JIGSAW": "puzzle of many pieces",
+    "SPINNING TOP": "toy that twirls on its tip", "YO-YO": "toy that runs up and down a string",
+    "GLOVE PUPPET": "hand theatre figure", "BUILDING BLOCKS": "wooden bricks for toddlers",
+    "NECKLACE": "pendant on a chain", "BRACELET": "beads for the wrist", "EARRINGS": "ear studs",
+    "BROOCH": "pin to wear",
+    "TRINKET DISH": "saucer for rings", "BANGLE": "stiff hoop for the wrist", "KEYRING CHARM": "fob for keys",
+    "CUSHION": "pillow for the sofa", "DOORMAT": "rug to wipe shoes on", "QUILT": "padded bedspread",
+    "TEA TOWEL": "cloth to dry dishes", "APRON": "pinafore for cooks", "OVEN GLOVE": "mitt for hot pans",
+    "HOT BOTTLE COVER": "cosy sleeve for a bed warmer",
+    "BUNTING": "string of pennants", "PAPER NAPKINS": "disposable serviettes", "PARTY HORN": "noisy blower",
+    "PAPER CUPS": "disposable beakers", "BALLOONS": "inflatable decoration", "CAKE CASES": "muffin liners",
+    "STRAWS": "tubes for drinking",
+    "DRAWER CHEST": "cabinet with compartments", "TRUNK": "big travel chest", "WIRE BASKET": "metal mesh container",
+    "COAT HOOK": "peg for jackets", "HAT BOX": "round carton for headwear", "SHOE RACK": "shelf for footwear",
+    "CRATE": "slatted wooden container",
+    "METAL PLAQUE": "tin sign", "WALL CLOCK": "timepiece to hang", "PHOTO FRAME": "border for a picture",
+    "CHALKBOARD": "slate to write on", "HANGING MIRROR": "looking glass", "DOOR KNOB": "handle to pull",
+    "THERMOMETER": "temperature gauge",
+}  # fmt: skip
+_PLAIN_COLOURS: dict[str, str] = {
+    "CORAL": "pinkish orange", "OATMEAL": "beige", "TEAL": "bluish green", "MUSTARD": "dark yellow",
+    "DUCK EGG": "pale blue", "PLUM": "dark purple", "CHARCOAL": "nearly black", "SAGE": "greyish green",
+    "LILAC": "pale violet", "BRICK": "reddish brown", "NAVY": "dark blue", "MINT": "light green",
+}  # fmt: skip
+_PLAIN_MOTIFS: dict[str, str] = {
+    "BRAMBLE": "blackberries", "HARE": "long-eared animal", "FOXGLOVE": "poisonous bell flowers",
+    "SKYLARK": "songbird", "HARBOUR": "ships at the quay", "PADDOCK": "ponies in a field", "THISTLE": "prickly flower",
+    "OTTER": "river animal", "GINGHAM": "little squares", "REGATTA": "sailing race", "BUMBLE": "bees",
+    "WILLOWHERB": "fireweed", "CAROUSEL": "merry-go-round", "LIGHTHOUSE": "beacon on the cliff", "ACORN": "oak nut",
+    "PUFFIN": "seabird", "HEDGEROW": "country lane", "KITE": "bird of prey", "CLOVER": "lucky leaf",
+    "TARTAN": "scottish plaid", "PEONY": "showy bloom of the border",
+    "MAGPIE": "black and white bird", "FERN": "fronds",
+    "BADGER": "striped animal of the woods", "SEASHELL": "beach finds", "DAMSON": "fruit of the orchard",
+}  # fmt: skip
+# A need for each category.
+_NEEDS: dict[str, str] = {
+    "lighting": "brighten a dark room", "kitchen": "for baking and breakfast at home",
+    "bags": "something to carry my things in", "christmas": "december decoration for the tree and fireplace",
+    "garden": "for somebody who grows plants outdoors", "stationery": "for writing letters and schoolwork",
+    "toys": "keep little ones busy", "jewellery": "something sparkling to wear",
+    "textiles": "soft furnishings made of cloth", "party": "supplies for a child's birthday celebration",
+    "storage": "put the clutter away", "wall": "decorate an empty hallway",
+}  # fmt: skip
 _SIZES = ("", "", "", "SMALL ", "LARGE ", "MINI ", "SET OF 3 ", "SET OF 6 ", "PACK OF 12 ", "BOX OF 4 ")
 _PENCE = (
     29, 39, 42, 55, 65, 85, 85, 125, 125, 125, 145, 165, 165, 195, 210, 255, 295, 295, 375, 425, 495, 595, 675, 795,
@@ -206,6 +287,19 @@ _ZERO, _PENNY = Decimal("0.00"), Decimal("0.01")
 _DEARER = Decimal(str(PRICE_SHIFT))
 
 
+class _Look(NamedTuple):
+    """What a product's name is made of; an empty text is left out of it."""
+
+    size: str
+    colour: str
+    motif: str
+    noun: str
+
+    @property
+    def name(self) -> str:
+        return self.size + " ".join(word for word in self[1:] if word)
+
+
 class _Product(NamedTuple):
     code: str
     name: str
@@ -216,6 +310,7 @@ class _Product(NamedTuple):
     web_price: Decimal
     divisor: int  # dear goods are bought in smaller numbers
     category: str
+    look: _Look
 
 
 class _Customer(NamedTuple):
@@ -287,30 +382,30 @@ def _basket(u: float, mean: float) -> int:
     return max(1, int(mean * (_BASKET_SHAPE[low] + step * (position - low)) + 0.5))
 
 
-def _name(draw: _Draw, category: str, seen: set[str]) -> str:
+def _look(draw: _Draw, category: str, seen: set[str]) -> _Look:
     nouns = CATEGORIES[category]
     while True:
         colour, motif = _COLOURS[int(draw() * len(_COLOURS))], _MOTIFS[int(draw() * len(_MOTIFS))]
         size, noun = _SIZES[int(draw() * len(_SIZES))], nouns[int(draw() * len(nouns))]
         kind = draw()
-        words = f"{colour} {motif}" if kind < 0.4 else motif if kind < 0.7 else colour
-        name = f"{size}{words} {noun}"
-        if name not in seen and len(name) <= 35:
-            seen.add(name)
-            return name
+        look = _Look(size, colour if kind < 0.4 or kind >= 0.7 else "", motif if kind < 0.7 else "", noun)
+        if look.name not in seen and len(look.name) <= 35:
+            seen.add(look.name)
+            return look
 
 
-def _family(draw: _Draw, category: str, seen: set[str]) -> list[str]:
-    """Two to five names that differ in the colour."""
+def _family(draw: _Draw, category: str, seen: set[str]) -> list[_Look]:
+    """Two to five looks that differ in the colour."""
     nouns = CATEGORIES[category]
     while True:
-        tail = f"{_MOTIFS[int(draw() * len(_MOTIFS))]} {nouns[int(draw() * len(nouns))]}"
+        motif, noun = _MOTIFS[int(draw() * len(_MOTIFS))], nouns[int(draw() * len(nouns))]
         first = int(draw() * len(_COLOURS))
         colours = [_COLOURS[(first + i) % len(_COLOURS)] for i in range(2 + int(draw() * 4))]
-        names = [f"{colour} {tail}" for colour in colours]
+        looks = [_Look("", colour, motif, noun) for colour in colours]
+        names = [look.name for look in looks]
         if seen.isdisjoint(names):
             seen.update(names)
-            return names
+            return looks
 
 
 def _price(draw: _Draw, category: str) -> int:
@@ -324,7 +419,7 @@ def _products(draw: _Draw, count: int) -> list[_Product]:
     categories = list(CATEGORIES)
     products: list[_Product] = []
     order: list[str] = []
-    number, family, relatives, relation, level = 52_000, 0, list[str](), "", 0
+    number, family, relatives, relation, level = 52_000, 0, list[_Look](), "", 0
     for rank in range(count):
         if not order:  # a round holds each category once
             left = categories.copy()
@@ -335,11 +430,12 @@ def _products(draw: _Draw, count: int) -> list[_Product]:
             if not relatives:
                 family, relation = number, order.pop()
                 relatives, level = _family(draw, relation, seen), _price(draw, relation)
-            category, pence, name = relation, level, relatives.pop()
+            category, pence, look = relation, level, relatives.pop()
             code = f"{family}{_LETTERS[len(relatives)]}"
         else:
             category, code = order.pop(), str(number)
-            name, pence = _name(draw, category, seen), _price(draw, category)
+            look, pence = _look(draw, category, seen), _price(draw, category)
+        name = look.name
         if rank % 113 == 20:
             first, _, rest = name.partition(" ")
             name = f"{first} , {rest}"
@@ -358,7 +454,7 @@ def _products(draw: _Draw, count: int) -> list[_Product]:
         divisor = 1 if pence < 300 else 2 if pence < 600 else 4
         bulk, web = max(1, pence * 85 // 100), pence * 166 // 100 + 1
         products.append(
-            _Product(code, name, other, rename_at, _money(pence), _money(bulk), _money(web), divisor, category)
+            _Product(code, name, other, rename_at, _money(pence), _money(bulk), _money(web), divisor, category, look)
         )
     return products
 
@@ -667,7 +763,7 @@ class _Shop:
                 index = table.draw(draw())
             if index in chosen:
                 continue
-            code, name, other, rename_at, price, bulk_price, web_price, divisor, category = products[index]
+            code, name, other, rename_at, price, bulk_price, web_price, divisor, category, _ = products[index]
             if self.pull and draw() * strongest >= self.pull[category]:
                 continue
             chosen.add(index)
@@ -1075,7 +1171,8 @@ def write(folder: Path, truth: Path, plan: Plan, after: date | None, say: Say) -
     _check(plan.seed, lines, plan.start, plan.until)
     shop = _Shop(plan.seed, lines, plan.start, plan.until, grows=True, drifts=plan.drifts)
     late: dict[str, str] = {}
-    arrived = _arrived(shop, plan, after, late)
+    sold: set[str] = set()
+    arrived = _arrived(shop, plan, after, late, sold)
     if after is None:
         usual = lines / shop.total * math.fsum(weight * volume(plan.drifts, day) for day, weight in shop.days)
         is_book = usual * 1.15 <= MAX_SHEET_LINES  # promotions add less than that
@@ -1112,13 +1209,15 @@ def write(folder: Path, truth: Path, plan: Plan, after: date | None, say: Say) -
     }
     with whole(truth / "truth.json") as part:
         part.write_text(json.dumps(known, indent=1))
+    write_queries(truth, _searches(plan.seed, shop.products, sold))
     return written
 
 
-def _arrived(shop: _Shop, plan: Plan, after: date | None, late: dict[str, str]) -> Iterator[Row]:
+def _arrived(shop: _Shop, plan: Plan, after: date | None, late: dict[str, str], sold: set[str]) -> Iterator[Row]:
     """The rows that reach the source after `after` and up to `plan.until`, by the day on which they do.
 
-    `late` is filled with the late invoices and their day.
+    `late` is filled with the late invoices and their day, and `sold` with the codes that were sold up to `plan.until`,
+    those before `after` too.
     """
     waiting: dict[date, list[Row]] = {}
     made = groupby(shop.run(), key=lambda row: row[4].date())
@@ -1138,5 +1237,53 @@ def _arrived(shop: _Shop, plan: Plan, after: date | None, late: dict[str, str]) 
                 else:
                     arriving.append(row)
             next_made = next(made, None)
+        sold.update(code for _, code, _, quantity, _, price, *_ in arriving if quantity > 0 and price > 0)
         if after is None or day > after:
             yield from arriving
+
+
+def _searches(seed: int, products: Sequence[_Product], sold: set[str]) -> Iterator[Asked]:
+    """Searches made of products drawn at random from the whole assortment, and judgements of those that were sold.
+
+    A code in lower case, which is a product of its own to those who read the sheet, is judged like the other.
+    """
+    draw = Random(f"online_retail/{seed}/queries")
+    codes = [[code for code in dict.fromkeys((p.code, p.code.lower())) if code in sold] for p in products]
+
+    def answers(wanted: _Look, category: str) -> dict[str, int]:
+        """By the noun, and by colour and motif where they are asked for (not empty)."""
+        grades: dict[str, int] = {}
+        for product, known in zip(products, codes, strict=True):
+            look = product.look
+            same = [asked == own for asked, own in ((wanted.colour, look.colour), (wanted.motif, look.motif)) if asked]
+            if look.noun == wanted.noun:
+                grades |= dict.fromkeys(known, EXACT if all(same) else FITS)
+            elif product.category == category and any(same):
+                grades |= dict.fromkeys(known, NEAR)
+        return grades
+
+    def wanted(number: int) -> tuple[_Look, str]:
+        """What is searched for, without the size and sometimes the colour, and its category."""
+        product = products[int(draw.random() * len(products))]
+        look = product.look._replace(size="")
+        return look._replace(colour="") if look.motif and number % 3 == 0 else look, product.category
+
+    for number in range(QUERIES):
+        look, category = wanted(number)
+        yield Asked(look.name.lower(), WORDS, answers(look, category))
+    for number in range(QUERIES):
+        look, category = wanted(number)
+        noun = other_number(look.noun.lower())
+        broken = misspelt(draw, look.name.lower()) if number % 2 else look._replace(noun=noun).name.lower()
+        yield Asked(broken, BROKEN, answers(look, category))
+    for category, need in _NEEDS.items():
+        of = chain.from_iterable(known for p, known in zip(products, codes, strict=True) if p.category == category)
+        yield Asked(need, PLAIN, dict.fromkeys(of, EXACT))
+    for number in range(QUERIES - len(_NEEDS)):
+        look, category = wanted(number)
+        text = _PLAIN_NOUNS[look.noun]
+        if look.colour:
+            text = f"{_PLAIN_COLOURS[look.colour]} {text}"
+        if look.motif:
+            text += f", {_PLAIN_MOTIFS[look.motif]}"
+        yield Asked(text, PLAIN, answers(look, category))

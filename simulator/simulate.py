@@ -37,7 +37,8 @@ class Profile(NamedTuple):
     timezone: str
     """Its clock: the last day that is simulated is yesterday by it."""
     scale: float
-    """Share of the public set's size: at most 30,000 events and 3,000 orders."""
+    """Share of the public set's size: at most 60,000 events and 25,000 orders, and enough of them to tell by the last
+    months whether a recommender beats what is popular. Olist needs most: few of its customers come back."""
     days: int | None
     """Length of the first write; None where the shop has no days."""
     drifts: tuple[str, ...]
@@ -46,10 +47,10 @@ class Profile(NamedTuple):
 
 SHOPS: dict[str, Profile] = {
     # Of 2,500 days the first 730, when the shop is still small.
-    "thelook": Profile("UTC", 0.07, 730, ("tastes", "prices", "volume")),
+    "thelook": Profile("UTC", 0.2, 730, ("tastes", "prices", "volume")),
     "retailrocket": Profile("UTC", 0.01, 138, ("tastes", "prices", "volume")),
-    "online_retail": Profile("Europe/London", 6_000 / 541_909, 373, ("tastes", "prices", "volume")),
-    "olist": Profile("America/Sao_Paulo", 0.028, 760, ("tastes", "prices", "wording", "volume")),
+    "online_retail": Profile("Europe/London", 24_000 / 541_909, 373, ("tastes", "prices", "volume")),
+    "olist": Profile("America/Sao_Paulo", 0.25, 760, ("tastes", "prices", "wording", "volume")),
     "anime": Profile("UTC", 300 / 16_214, None, ()),
 }
 

@@ -15,6 +15,7 @@ What is planted, and where its truth stands (in the truth folder, rewritten by e
 - `categories.parquet`: price elasticity. A product's pull is popularity x (price / usual price) ** elasticity, and the
   day's volume follows the sum of the pulls. Prices of products move about every 200 days.
 - Drift: `tastes` (each group takes over another's), `prices` (x 1.25 on four products of ten), `volume` (x 1.8).
+- `queries.csv`: searches with judgements by noun, adjective, brand, category and department of the products.
 
 The faults of the real set: cancelled and returned orders; order and stock rows that change without a change column;
 shelves that are sold from after more than 60 days, and returns as late; visitors without a user, and first events
@@ -30,10 +31,11 @@ Memory holds the orders, items and stock as numbers (some 60 MB at scale 1), and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +43,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from simulator.plan import Plan, Say, Written
+from simulator.plan import (
+    BROKEN,
+    EXACT,
+    FITS,
+    NEAR,
+    PLAIN,
+    QUERIES,
+    WORDS,
+    Asked,
+    Plan,
+    Say,
+    Written,
+    misspelt,
+    other_number,
+    write_queries,
+)
 from simulator.world import (
     Calendar,
     Choice,
@@ -137,6 +154,70 @@ CATEGORIES: dict[str, tuple[tuple[str, ...], float, float]] = {
     "Underwear": (("Briefs", "Boxers", "Camisole"), 18, -1.2),
     "Vests & Gilets": (("Padded Gilet", "Fleece Gilet"), 62, -1.7),
 }
+# What people search for who do not know the shop's words: none of these is in the products' names and categories.
+_PLAIN_NOUNS: dict[str, str] = {
+    "Anorak": "hooded outdoor shell", "Cagoule": "fold-away shower protection", "Windbreaker": "shell against gales",
+    "Vest Top": "sleeveless undershirt", "Long Johns": "underpants down to the feet",
+    "Thermal Top": "undershirt that keeps heat in",
+    "Beach Shorts": "swimming trunks", "Rash Top": "shirt for surfers", "Sarong": "cloth to wrap around the hips",
+    "Cap": "baseball hat with a peak", "Beanie": "woolly hat", "Scarf": "something to wind around the neck",
+    "Snood": "tube for neck and chin",
+    "Slim Chinos": "narrow cotton pants", "Straight Chinos": "even-legged cotton pants",
+    "Cropped Chinos": "cotton pants that end above the foot",
+    "Needlecord Trousers": "finely ridged velvety pants", "Jumbo Cords": "pants with broad velvety ridges",
+    "Straight Leg Denim": "even-cut blue jeans", "Bootleg Denim": "jeans that flare at the bottom",
+    "Denim Jacket": "jeans blouson",
+    "Dungarees": "bib and brace", "Boiler Suit": "mechanic's one-piece overall",
+    "Suit Jacket": "blazer for the office", "Suit Trousers": "pants for a business meeting",
+    "Waistcoat": "sleeveless layer beneath a dinner blazer",
+    "Training Top": "shirt for working out", "Training Tights": "leggings for exercise",
+    "Track Top": "sports blouson",
+    "Zip Hoodie": "sweater that closes at the front", "Hooded Sweat": "cowled pullover",
+    "Crew Neck Jumper": "round-collared woollen pullover", "Cable Knit": "pullover with a braided pattern",
+    "Cardigan": "woollen pullover with buttons",
+    "Belt": "strap to hold pants up", "Wallet": "billfold for cash and cards", "Gloves": "hand covers",
+    "Satchel": "shoulder bag",
+    "Pyjama Set": "two-piece for sleeping", "Dressing Gown": "bathrobe", "Nightshirt": "loose thing to sleep in",
+    "Wool Overcoat": "thick winter outer layer of fleecy cloth", "Trench": "belted long outer layer for spring",
+    "Duffle": "winter outer layer with toggles",
+    "Pique Polo": "collared cotton tennis top", "Rugby Polo": "collared top of a scrum player",
+    "Mac": "raincoat", "Waxed Coat": "oiled jacket for downpours", "Poncho": "cape to throw over in a shower",
+    "Running Vest": "sleeveless jogging top", "Running Shorts": "brief pants for joggers",
+    "Running Jacket": "jogging blouson",
+    "Oxford Shirt": "button-down blouse for business", "Linen Shirt": "flaxen blouse for hot weather",
+    "Flannel Shirt": "lumberjack blouse",
+    "Slippers": "house shoes", "Moccasins": "indoor loafers",
+    "Ankle Socks": "short hosiery", "Boot Socks": "thick hosiery", "Walking Socks": "hiking hosiery",
+    "Briefs": "close underpants", "Boxers": "loose underpants", "Camisole": "lingerie with thin straps",
+    "Crew Tee": "round-collared T-shirt", "Pocket Tee": "T-shirt with a pouch on the chest",
+    "Striped Tee": "T-shirt with bars across", "Long Sleeve Tee": "T-shirt that covers the arms",
+    "Padded Gilet": "sleeveless down bodywarmer", "Fleece Gilet": "sleeveless fluffy bodywarmer",
+}  # fmt: skip
+_PLAIN_ADJECTIVES: dict[str, str] = {
+    "Classic": "timeless", "Everyday": "for daily use", "Lightweight": "thin and airy", "Relaxed": "loose fitting",
+    "Tailored": "cut to the figure", "Brushed": "with a fuzzy surface", "Washed": "faded",
+    "Quilted": "stitched in squares",
+    "Ribbed": "with fine ridges", "Soft": "gentle on the skin", "Heritage": "old-fashioned",
+    "Weekend": "for days off", "Coastal": "seaside style", "Alpine": "for the mountains",
+    "Studio": "for the dance class", "Harbour": "maritime", "Textured": "with an uneven surface",
+    "Checked": "chequered", "Two-Tone": "of two colours", "Organic": "grown without pesticides",
+}  # fmt: skip
+_PLAIN_DEPARTMENTS = ("for a lady", "for a gentleman")
+# A need, the categories that meet it, and those that would do.
+_NEEDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("something warm for winter nights", ("Nightwear",), ("Base Layers", "Slippers")),
+    ("stay dry in a downpour", ("Rainwear",), ("Anoraks",)),
+    ("what to put on for a wedding", ("Formalwear",), ("Shirts",)),
+    ("outfit for a marathon", ("Running",), ("Gymwear",)),
+    ("clothes for lifting weights", ("Gymwear",), ("Running",)),
+    ("packing for a holiday by the sea", ("Beachwear",), ("Tees",)),
+    ("keep ears and throat from freezing", ("Caps & Scarves",), ("Hoods",)),
+    ("thick outer layer for snow and frost", ("Overcoats",), ("Anoraks", "Vests & Gilets")),
+    ("cosy thing for bare feet indoors", ("Slippers",), ("Socks",)),
+    ("small present made of cowhide", ("Leather Goods",), ()),
+    ("cosy pullover for autumn", ("Knitwear",), ("Hoods",)),
+    ("blue jeans", ("Denim",), ("Dungarees",)),
+)  # fmt: skip
 DEPARTMENTS = ("Women", "Men")
 _BRANDS = tuple(
     first + second
@@ -327,20 +408,22 @@ class _Assortment:
     def _name(self, draw: np.random.Generator) -> None:
         names, brands = [], []
         categories = list(CATEGORIES.values())
-        brand_numbers = draw.integers(0, len(_BRANDS) // STYLES, self.count) * STYLES + self.style
+        self.brand = draw.integers(0, len(_BRANDS) // STYLES, self.count) * STYLES + self.style
+        self.adjective = draw.integers(0, len(_ADJECTIVES), self.count)
+        lengths = np.array([len(nouns) for nouns, *_ in categories])
+        self.noun = (draw.random(self.count) * lengths[self.category]).astype(np.int64)  # among those of its category
         for category, brand_number, adjective, noun, department in zip(
             self.category.tolist(),
-            brand_numbers.tolist(),
-            draw.integers(0, len(_ADJECTIVES), self.count).tolist(),
-            draw.random(self.count).tolist(),
+            self.brand.tolist(),
+            self.adjective.tolist(),
+            self.noun.tolist(),
             self.department.tolist(),
             strict=True,
         ):
-            nouns = categories[category][0]
             brand = _BRANDS[brand_number]
             brands.append(brand)
             names.append(
-                f"{brand} {DEPARTMENTS[department]}'s {_ADJECTIVES[adjective]} {nouns[int(noun * len(nouns))]}"
+                f"{brand} {DEPARTMENTS[department]}'s {_ADJECTIVES[adjective]} {categories[category][0][noun]}"
             )
         self.uris = [
             f"/department/{DEPARTMENTS[department].lower()}/category/{name.lower().replace(' ', '')}"
@@ -355,6 +438,7 @@ class _Assortment:
         gone = draw.permutation(self.count)
         nameless = gone[: max(1, round(0.00007 * self.count))]
         brandless = gone[len(nameless) : len(nameless) + max(2, round(0.0008 * self.count))]
+        self.nameless = nameless
         self.names = _without(names, nameless)
         self.brands = _without(brands, brandless)
         hexes = _hex(draw.integers(0, 256, (self.count, 16), dtype=np.uint8))
@@ -1065,3 +1149,62 @@ def _write_truth(truth: Path, plan: Plan, goods: _Assortment, people: _People, b
     }
     with whole(truth / "world.json") as part:
         part.write_text(json.dumps(world, indent=1))
+    write_queries(truth, _searches(plan.seed, goods))
+
+
+def _searches(seed: int, goods: _Assortment) -> Iterator[Asked]:
+    """Searches made of products drawn at random. Those without a name are neither drawn nor judged."""
+    draw = Random(f"{SHOP}/{seed}/queries")
+    named = np.ones(goods.count, dtype=bool)
+    named[goods.nameless] = False
+    candidates = np.flatnonzero(named)
+    categories = list(CATEGORIES)
+
+    def a_product() -> int:
+        return int(candidates[int(draw.random() * len(candidates))])
+
+    def answers(grade: Ints) -> Mapping[str, int]:
+        there = np.flatnonzero((grade > 0) & named)
+        return {str(goods.ids[at]): int(grade[at]) for at in there}
+
+    def judged(at: int, same: NDArray[np.bool_]) -> Mapping[str, int]:
+        """Answers to a search for a product's noun, department and a property that `same` products share with it."""
+        category = goods.category == goods.category[at]
+        noun = category & (goods.noun == goods.noun[at])
+        own = goods.department == goods.department[at]
+        near = same & (noun | (category & own))
+        return answers(np.select([noun & own & same, noun & own, near], [EXACT, FITS, NEAR], 0))
+
+    def noun_of(at: int) -> str:
+        return CATEGORIES[categories[goods.category[at]]][0][goods.noun[at]]
+
+    def in_words(is_by_brand: bool) -> tuple[str, str, Mapping[str, int]]:
+        """A search, the noun in it, and its answers."""
+        at = a_product()
+        noun = noun_of(at).lower()
+        number, words = (goods.brand, _BRANDS) if is_by_brand else (goods.adjective, _ADJECTIVES)
+        text = f"{words[number[at]]} {noun} {DEPARTMENTS[goods.department[at]]}".lower()
+        return text, noun, judged(at, number == number[at])
+
+    for number in range(QUERIES):
+        text, _, grades = in_words(number % 2 == 1)
+        yield Asked(text, WORDS, grades)
+    for number in range(QUERIES):
+        text, noun, grades = in_words(number // 2 % 2 == 1)
+        broken = misspelt(draw, text) if number % 2 else text.replace(noun, other_number(noun))
+        yield Asked(broken, BROKEN, grades)
+    for need, meet, would_do in _NEEDS:
+        of = np.isin(goods.category, [categories.index(name) for name in meet])
+        near = np.isin(goods.category, [categories.index(name) for name in would_do])
+        who = int(draw.random() * 2)
+        own = goods.department == who
+        yield Asked(
+            f"{need} {_PLAIN_DEPARTMENTS[who]}",
+            PLAIN,
+            answers(np.select([of & own, near & own], [EXACT, NEAR], 0)),
+        )
+    for _ in range(QUERIES - len(_NEEDS)):
+        at = a_product()
+        text = f"{_PLAIN_NOUNS[noun_of(at)]}, {_PLAIN_ADJECTIVES[_ADJECTIVES[goods.adjective[at]]]}"
+        department = _PLAIN_DEPARTMENTS[goods.department[at]]
+        yield Asked(f"{text}, {department}", PLAIN, judged(at, goods.adjective == goods.adjective[at]))

@@ -23,6 +23,10 @@ ONE_SHOP = Path(tempfile.mkdtemp(prefix="cg-shops-")) / "shops.yaml"
 def pytest_configure() -> None:
     """No test sees what the developer has in the environment or in .env; what any shop can show is shown by one."""
     Settings.model_config["env_file"] = None
+    # A Qdrant server is named for the tests of the vectors alone.
+    for name in ("QDRANT_URL", "QDRANT_API_KEY"):
+        if name in os.environ:
+            os.environ.setdefault(f"CARTOGRAPH_TEST_{name}", os.environ[name])
     for field in Settings.model_fields.values():
         os.environ.pop(str(field.validation_alias), None)
     os.environ.pop("CARTOGRAPH_FAILPOINT", None)
@@ -41,16 +45,22 @@ def real_data() -> Path:
 
 LONGEST_FIRST = (
     "world/test_contract.py",
+    "loop/test_round.py",
     "orchestration/test_cli.py",
     "world/test_far.py",
+    "test_real_shops.py",
     "test_dbt_project.py",
     "test_known_truth.py",
+    "loop/test_events_marts.py",
     "orchestration/test_shop_ready.py",
+    "orchestration/test_warehouse_url.py",
     "orchestration/test_materialize.py",
     "marts/test_changes.py",
     "faults/test_kill_tables.py",
     "faults/test_kill_stream.py",
     "faults/test_kill_bigquery.py",
+    "search/test_embedder.py",
+    "vectors/test_killed.py",
     "far/test_s3.py",
     "far/test_bigquery.py",
     "faults/test_kill_s3.py",
@@ -58,12 +68,19 @@ LONGEST_FIRST = (
     "far/test_stream_kinesis.py",
     "far/test_stream.py",
     "deploy/test_aws.py",
-    "test_real_shops.py",
+    "promotion/test_promote.py",
+    "recommender/test_assets.py",
+    "orchestration/test_specs.py",
+    "search/test_assets.py",
+    "serving/test_search.py",
+    "serving/test_outage.py",
+    "serving/test_recommendations.py",
+    "tracking/test_registry.py",
+    "monitoring/test_simulated.py",
     "notebooks/test_notebooks.py",
     "faults/test_kill.py",
     "ui/test_screenshots.py",
     "orchestration/test_up.py",
-    "orchestration/test_warehouse_url.py",
     "test_embedded_postgres.py",
 )
 """Modules under `tests` that take half a minute and more, the others behind them: so that test processes, to which

@@ -40,7 +40,7 @@ except EmbeddedPostgresError as error:
 """
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
+def until(condition: Callable[[], Any], what: str, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
@@ -205,7 +205,14 @@ def test_killed_keeper(home: Path) -> None:
 def test_terminated_keeper_stops_cleanly(home: Path) -> None:
     ensure(home)
     processes(home)["keeper"][0].terminate()
-    assert ask(ensure(home), "select 1") == 1
+    try:
+        answer = ask(ensure(home), "select 1")
+    except psycopg.OperationalError as error:
+        # Where the keeper was slow to notice, the server was sound when it was asked for, and is stopped only now.
+        if "shutting down" not in str(error):
+            raise
+        answer = ask(ensure(home), "select 1")
+    assert answer == 1
     assert "was interrupted" not in (home / "postgres" / "server.log").read_text()
 
 

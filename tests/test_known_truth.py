@@ -24,7 +24,7 @@ import pytest
 from resources.embedded_postgres import release
 from resources.settings import load_settings
 from resources.warehouse import Warehouse
-from tests.orchestration.command import cartograph
+from tests.orchestration.command import SPINE, cartograph
 from tests.shared_home import server_is_gone
 
 pytestmark = pytest.mark.real_data
@@ -173,7 +173,7 @@ def test_monthly_parts_in_any_order_one_twice_one_corrected(
     assert home.accounts() == (7, loaded, 0)
     later = [write(f"{month}.csv", months[month]) for month in [wrong, *order[7:]]]
     home.run("upload", SHOP, write("a copy of a month.csv", months[order[0]]), *later)
-    said = home.run("materialize", "--shop", SHOP)
+    said = home.run("materialize", SPINE, "--shop", SHOP)
     assert said.count("skipped a copy of a month.csv: the same bytes as") == said.count("skipped ") == 1
     replaced = "select rows from ledger.extracts where removed_at is not null"
     assert home.query(replaced) == [(len(half),)], "the wrong month went, and nothing else"

@@ -1,16 +1,20 @@
-"""The Dagster layer of the extracts: one raw asset per shop and table, made from `config/shops.yaml`."""
+"""The Dagster layer of the extracts: a raw asset per shop and table of `config/shops.yaml`, and one of API events."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from assets import markdown
+from assets.extracts.api import declared_events
 from assets.extracts.days import check_days_of
 from assets.extracts.declared import Declared, declared_table
 from assets.extracts.errors import ExtractError
 from assets.extracts.extract import Report, extract_table
-from assets.extracts.stream import StreamReport, extract_stream
+from assets.extracts.raw import ALL_EVENTS
+from assets.extracts.stream import StreamReport, extract_events, extract_stream
 from assets.extracts.tables import extract_source_table
 from resources.dagster_resources import (
     LakeResource,
@@ -19,8 +23,9 @@ from resources.dagster_resources import (
     TablesResource,
     WarehouseResource,
 )
+from resources.events import EVENTS
 from resources.far import SourceError
-from resources.shops import Shop
+from resources.shops import API, Shop
 
 OWNER = "team:data"
 
@@ -37,16 +42,25 @@ class StreamConfig(dg.Config):
 
 
 def build_extract_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition]:
-    """One asset per shop and table, with the key `[raw, shop, table]`."""
+    """One asset per shop and table, with the key `[raw, shop, table]`; and for the API's events, of all shops, one."""
     return [
-        _raw_asset(shop, name) if table.stream is None else _stream_asset(shop, name, table.stream)
-        for shop in shops.values()
-        for name, table in shop.tables.items()
+        *(
+            _raw_asset(shop, name) if table.stream is None else _stream_asset(shop, name, table.stream)
+            for shop in shops.values()
+            for name, table in shop.tables.items()
+        ),
+        *_api_assets(shops),
     ]
 
 
 def raw_key(shop: str, table: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", shop, table])
+
+
+SERVED_EVENTS = dg.AssetKey(EVENTS.split("."))
+"""The table that the API writes."""
+API_EVENTS_ASSET = raw_key(API, "events")
+"""The raw table of API events, partitioned by shop."""
 
 
 def _raw_asset(shop: Shop, table: str) -> dg.AssetsDefinition:
@@ -96,22 +110,62 @@ def _stream_asset(shop: Shop, table: str, stream: str) -> dg.AssetsDefinition:
     return raw
 
 
+def _api_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition]:
+    """The table that the API writes, and the raw table that is extracted from it, a partition for each shop."""
+    partitions = dg.StaticPartitionsDefinition(list(shops))
+    declared = declared_events(next(iter(shops.values())))
+    schema = _column_schema(declared)
+    told = [column for column in schema.columns if not column.name.startswith("_")]
+    # Without partitions on the check itself one shop's pass would clear another's failure. They are a preview.
+    warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning)
+
+    served = dg.AssetSpec(
+        SERVED_EVENTS,
+        group_name=SERVED_EVENTS.path[0],
+        owners=[OWNER],
+        kinds={"postgres"},
+        description=(
+            "One row is one event that the API took in: a view, a cart or a purchase that a shop's web site told of, "
+            "stored before it was acknowledged."
+        ),
+        metadata={"dagster/table_name": EVENTS, "dagster/column_schema": dg.TableSchema(columns=told)},
+    )
+
+    # In no pool: it would be of all shops, and a run that waits for more of one's events would hold back the others.
+    @dg.asset(
+        key=API_EVENTS_ASSET,
+        partitions_def=partitions,
+        deps=[SERVED_EVENTS],
+        group_name="raw",
+        owners=[OWNER],
+        kinds={"postgres", "parquet"},
+        description=f"{declared.description} One partition is one shop; each event once.",
+        metadata={
+            "dagster/table_name": ".".join(ALL_EVENTS),
+            "dagster/column_schema": schema,
+            "source": f"stream: {EVENTS}",
+            "read": "by shops, in the order of commit, from where each was read to",
+        },
+        check_specs=_check_specs(API_EVENTS_ASSET, is_stream=True, partitions=partitions),
+    )
+    def api_events(
+        context: dg.AssetExecutionContext, config: StreamConfig, warehouse: WarehouseResource, lake: LakeResource
+    ) -> dg.MaterializeResult:
+        say = context.log.info
+        shop = shops[context.partition_key]
+        try:
+            report = extract_events(warehouse.client(), lake.client(say), shop, say, linger=config.linger_seconds)
+        except (ExtractError, SourceError) as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        return _result(report)
+
+    return [dg.AssetsDefinition(specs=[served]), api_events]
+
+
 def _raw(shop: Shop, table: str, pool: str, kinds: set[str]) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """What all raw assets have in common."""
     declared = declared_table(shop.name, table)
     check_days_of(shop, declared)
-    if shop.tables[table].stream is None:
-        whole = dg.AssetCheckSpec(
-            "every_object_taken",
-            asset=raw_key(shop.name, table),
-            description="Every object of the source was read; one that was refused left nothing behind.",
-        )
-    else:
-        whole = dg.AssetCheckSpec(
-            "no_gaps",
-            asset=raw_key(shop.name, table),
-            description="The stream lost no record before it was read; a gap that somebody accepted stays a gap.",
-        )
     return dg.asset(
         key=raw_key(shop.name, table),
         group_name="raw",
@@ -124,16 +178,28 @@ def _raw(shop: Shop, table: str, pool: str, kinds: set[str]) -> Callable[[Callab
             "dagster/column_schema": _column_schema(declared),
             **_source(shop, table),
         },
-        check_specs=[
-            whole,
-            dg.AssetCheckSpec(
-                "every_row_readable",
-                asset=raw_key(shop.name, table),
-                description="No row of the source was set aside in the shop's table of rejects.",
-            ),
-        ],
+        check_specs=_check_specs(raw_key(shop.name, table), is_stream=shop.tables[table].stream is not None),
         pool=pool,
     )
+
+
+def _check_specs(
+    key: dg.AssetKey, is_stream: bool, partitions: dg.PartitionsDefinition | None = None
+) -> list[dg.AssetCheckSpec]:
+    """The checks of a raw asset: whether it is whole, and whether all of it could be read."""
+    whole, means = (
+        ("no_gaps", "The stream lost no record before it was read; a gap that somebody accepted stays a gap.")
+        if is_stream
+        else (
+            "every_object_taken",
+            "Every object of the source was read; one that was refused left nothing behind.",
+        )
+    )
+    readable = "No row of the source was set aside in the shop's table of rejects."
+    return [
+        dg.AssetCheckSpec(name, asset=key, description=description, partitions_def=partitions)
+        for name, description in ((whole, means), ("every_row_readable", readable))
+    ]
 
 
 def _result(report: Report) -> dg.MaterializeResult:
@@ -247,7 +313,7 @@ def _metadata(report: Report) -> dict[str, Any]:
             "\n".join(f"- `{uri}`: {reason}" for uri, reason in report.skipped.items())
         )
     if report.sample:
-        metadata["sample"] = dg.MetadataValue.md(_markdown_table(report.sample))
+        metadata["sample"] = dg.MetadataValue.md(markdown.table(report.sample))
     return metadata
 
 
@@ -265,15 +331,15 @@ def _of_stream(report: StreamReport) -> dict[str, Any]:
             }
             for shard, at in report.positions.items()
         ]
-        metadata["positions"] = dg.MetadataValue.md(_markdown_table(rows[-50:]))
+        metadata["positions"] = dg.MetadataValue.md(markdown.table(rows[-50:]))
     metadata["gaps"] = len(report.gaps)
     if report.gaps:
-        metadata["accepted gaps"] = dg.MetadataValue.md(_markdown_table(report.gaps[-50:]))
+        metadata["accepted gaps"] = dg.MetadataValue.md(markdown.table(report.gaps[-50:]))
     return metadata
 
 
 def _loaded_table(report: Report) -> str:
-    return _markdown_table(
+    return markdown.table(
         [
             {
                 "object": item.uri.rsplit("/", 1)[-1],
@@ -287,12 +353,3 @@ def _loaded_table(report: Report) -> str:
             for item in report.loaded[:50]
         ]
     )
-
-
-def _markdown_table(rows: list[dict[str, Any]]) -> str:
-    def cell(value: Any) -> str:
-        return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:80]
-
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *([cell(row[name]) for name in head] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

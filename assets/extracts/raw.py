@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from assets.extracts.api import declared_events
 from assets.extracts.declared import EXTRACT_ID, Column, Declared, declared_table
 from assets.extracts.errors import ExtractError
 from assets.extracts.ledger import ensure_ledger
-from resources.shops import Shop
+from resources.shops import API_EVENTS, Shop
 from resources.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import psycopg
+    from psycopg import sql
+
+ALL_EVENTS = ("raw_api", "events")
+"""The API events of all shops: the table of which those of each are a partition."""
 
 
 def ensure_raw(warehouse: Warehouse, shops: dict[str, Shop]) -> None:
@@ -21,6 +26,7 @@ def ensure_raw(warehouse: Warehouse, shops: dict[str, Shop]) -> None:
         for shop in shops.values():
             for table in shop.tables:
                 ensure_raw_table(connection, shop, declared_table(shop.name, table))
+            ensure_raw_table(connection, shop, declared_events(shop))
 
 
 def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Declared) -> None:
@@ -33,23 +39,22 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
 
     existing = raw_columns(connection, shop.raw_schema, declared.table)
     if not existing:
-        columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.data_type))
-            for column in declared.columns
-        )
         names = {
             "schema": sql.Identifier(shop.raw_schema),
             "table": sql.Identifier(shop.raw_schema, declared.table),
             "rejects": sql.Identifier(shop.raw_schema, "rejects"),
             "id": sql.Identifier(EXTRACT_ID),
-            "columns": columns,
+            "columns": _columns(declared),
         }
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(hashtextextended('cartograph raw tables', 0))")
             connection.execute(sql.SQL("create schema if not exists {schema}").format(**names))
-            connection.execute(
-                sql.SQL("create table if not exists {table} ({columns}, {id} bigint not null)").format(**names)
-            )
+            if declared.table == API_EVENTS:
+                _make_partition(connection, shop, declared)
+            else:
+                connection.execute(
+                    sql.SQL("create table if not exists {table} ({columns}, {id} bigint not null)").format(**names)
+                )
             # Rows of one extract lie together, so a BRIN index finds them at next to no cost for the load.
             connection.execute(
                 sql.SQL("create index if not exists {index} on {table} using brin ({id})").format(
@@ -85,6 +90,39 @@ def ensure_raw_table(connection: psycopg.Connection, shop: Shop, declared: Decla
             )
 
 
+def _columns(declared: Declared) -> sql.Composable:
+    """The declared columns and their types, as they stand in a statement that makes their table."""
+    from psycopg import sql
+
+    return sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.data_type)) for column in declared.columns
+    )
+
+
+def _make_partition(connection: psycopg.Connection, shop: Shop, declared: Declared) -> None:
+    """Make a shop's table of API events, a partition of the one table of all shops that staging reads.
+
+    Its rows need not name the shop: the column's default does, and the partition takes no other.
+    """
+    from psycopg import sql
+
+    connection.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(ALL_EVENTS[0])))
+    connection.execute(
+        sql.SQL(
+            "create table if not exists {} ({}, {} bigint not null, shop text not null) partition by list (shop)"
+        ).format(sql.Identifier(*ALL_EVENTS), _columns(declared), sql.Identifier(EXTRACT_ID))
+    )
+    there = raw_columns(connection, *ALL_EVENTS)
+    add_columns(connection, shop, declared, [column for column in declared.columns if column.name not in there])
+    table = sql.Identifier(shop.raw_schema, declared.table)
+    connection.execute(
+        sql.SQL("create table if not exists {} partition of {} for values in ({})").format(
+            table, sql.Identifier(*ALL_EVENTS), sql.Literal(shop.name)
+        )
+    )
+    connection.execute(sql.SQL("alter table {} alter column shop set default {}").format(table, sql.Literal(shop.name)))
+
+
 def raw_columns(connection: psycopg.Connection, schema: str, table: str) -> dict[str, str]:
     """The columns of a raw table and their types, written as they are declared; empty where there is no such table."""
     rows = connection.execute(
@@ -104,9 +142,11 @@ def add_columns(connection: psycopg.Connection, shop: Shop, declared: Declared, 
     """Add columns to a raw table; earlier rows have null in them."""
     from psycopg import sql
 
+    # A partition has the columns of the whole.
+    place = ALL_EVENTS if declared.table == API_EVENTS else (shop.raw_schema, declared.table)
     for column in columns:
         connection.execute(
             sql.SQL("alter table {} add column if not exists {} {}").format(
-                sql.Identifier(shop.raw_schema, declared.table), sql.Identifier(column.name), sql.SQL(column.data_type)
+                sql.Identifier(*place), sql.Identifier(column.name), sql.SQL(column.data_type)
             )
         )

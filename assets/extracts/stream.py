@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from assets.extracts import days, ledger
+from assets.extracts.api import declared_events, with_api
 from assets.extracts.declared import Declared, declared_table
 from assets.extracts.errors import ExtractError
 from assets.extracts.extract import (
@@ -43,10 +44,11 @@ from assets.extracts.positions import (
 )
 from assets.extracts.raw import add_columns, ensure_raw_table, raw_columns
 from assets.extracts.records import Rows, check_columns, to_rows
+from resources.events import EventsStream
 from resources.failpoints import failpoint
 from resources.far import SourceError
 from resources.lake import Lake
-from resources.shops import Shop
+from resources.shops import API_EVENTS, Shop
 from resources.streams import Description, Record, Shard, Stream
 from resources.warehouse import Warehouse
 
@@ -154,6 +156,12 @@ def extract_stream(
     return report
 
 
+def extract_events(warehouse: Warehouse, lake: Lake, shop: Shop, say: Say = print, linger: float = 0.0) -> StreamReport:
+    """Bring the raw table of a shop's API events up to what the API took in; see `extract_stream`."""
+    stream, declared = EventsStream(warehouse, shop.name), declared_events(shop)
+    return extract_stream(warehouse, lake, stream, with_api(shop), API_EVENTS, say, declared, linger)
+
+
 def accept_gaps(warehouse: Warehouse, stream: Stream, shop: Shop, table_name: str, say: Say = print) -> list[Loss]:
     """Go on without what a stream has lost: the gaps are written down, and its shards are read from what it still has.
 
@@ -227,7 +235,7 @@ def _described(stream: Stream, held: Positions) -> Description | None:
 
 
 def remedy_of_loss(shop: Shop, table_name: str) -> str:
-    several = sum(table.stream is not None for table in shop.tables.values()) > 1
+    several = table_name == API_EVENTS or sum(table.stream is not None for table in shop.tables.values()) > 1
     return (
         f"to go on without what is lost, run: cartograph stream {shop.name} --accept-gap"
         + (f" --table {table_name}" if several else "")

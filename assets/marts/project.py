@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from resources.settings import get_settings
-from resources.shops import Shop
+from resources.shops import API, Shop
 
-_SHARED = ("dbt_project.yml", "macros", "models/contract", "models/marts")
+_SHARED = ("dbt_project.yml", "macros", "models/contract", "models/marts", f"models/staging/{API}")
 _PARSED = ("dbt_project.yml", "profiles.yml", "macros", "models", "tests")
 
 

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from assets.extracts import ledger
+from assets.extracts.api import with_api
 from assets.marts.project import code_hash, tests_hash
-from resources.shops import Shop
+from resources.shops import API, API_EVENTS, Shop
 
 if TYPE_CHECKING:
     import psycopg
@@ -137,6 +138,8 @@ def idle_tests(connection: psycopg.Connection, manifest: dict[str, Any]) -> list
     failing = {test for (test,) in connection.execute("select distinct test from ledger.failing")}
     # What changed in views and raw tables is written down nowhere: tests of them are run where their shop changed.
     busy = {model for _, model in made} | {shop for shop, _ in made}
+    if "fct_events" in busy:  # where API events changed, it was made
+        busy.add(API)
     tracked = tracked_models(manifest)
     idle = []
     for node in manifest["nodes"].values():
@@ -181,7 +184,7 @@ def mark_tested(connection: psycopg.Connection, shop: Shop, made_id: int) -> Non
 def data_version(connection: psycopg.Connection, shop: Shop) -> str:
     """A hash of a shop's committed extracts and of the code of the models behind it."""
     parts = [code_hash(shop)]
-    for table in shop.tables:
+    for table in with_api(shop).tables:
         parts.append(f"{table}:{ledger.data_version(ledger.active_extracts(connection, shop.name, table))}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -251,6 +254,13 @@ def describe(connection: psycopg.Connection, shop: Shop, tables: dict[str, str])
 
 
 def age_of_news(connection: psycopg.Connection, shop: Shop, now: datetime) -> timedelta | None:
-    """How long ago the last extract of a shop was committed; None where there was none."""
-    row = connection.execute("select max(committed_at) from ledger.extracts where shop = %s", [shop.name]).fetchone()
+    """How long ago the last extract of a shop was committed; None where there was none.
+
+    Where a shop has extracts of its own, API events are no news: they would hide that its source is silent.
+    """
+    row = connection.execute(
+        "select coalesce(max(committed_at) filter (where table_name <> %(api)s), max(committed_at))"
+        " from ledger.extracts where shop = %(shop)s",
+        {"shop": shop.name, "api": API_EVENTS},
+    ).fetchone()
     return None if row is None or row[0] is None else now.astimezone(UTC) - row[0]

@@ -12,7 +12,7 @@
     reviews        reviews                           all
     products       products                          product_id, brand, category_id, is_merchandise; the others are null
                                                      unless one of the next three is provided too
-    product_text   (adds to products)                title, description
+    product_text   (adds to products)                title, description, keywords
     prices         (adds to products)                price, currency
     products with orders, events or prices:
                    product_history                   all; title, category_id, price are null where the source has no history of
@@ -28,6 +28,8 @@
     - where rows are filed under a day that another raw table tells, _sources.yml says so (`days_of`), so that a change of
       either table names it
     - of several rows with one key in objects that come one after the other the one of the newest extract counts
+
+    `of_all` is one more staging model, with a column `shop`: rows that every shop may have, whatever it provides.
 -#}
 {% macro entities() %}
     {% do return({
@@ -75,6 +77,7 @@
         },
         'events': {
             'needs': ['events'],
+            'of_all': 'stg_api__events',
             'day': 'event_date',
             'columns': {
                 'event_id': 'text',
@@ -108,6 +111,7 @@
                 'product_id': 'text',
                 'title': 'text',
                 'description': 'text',
+                'keywords': 'text',
                 'brand': 'text',
                 'category_id': 'text',
                 'price': 'numeric(18,4)',
@@ -152,19 +156,27 @@
 {% macro staged(entity) %}
     {%- set spec = entities()[entity] -%}
     {%- set columns = spec.columns.keys() | join(', ') -%}
-    {%- set parts = [] -%}
+    {%- set found = [] -%}
     {%- for shop in shops_providing(spec.needs, spec.any) -%}
-        {%- set rows = "select '" ~ shop ~ "'::text as shop, " ~ columns ~ " from " ~ ref('stg_' ~ shop ~ '__' ~ entity) -%}
+        {%- set staging = ref('stg_' ~ shop ~ '__' ~ entity) -%}
+        {%- do found.append([shop, "select '" ~ shop ~ "'::text as shop, " ~ columns ~ " from " ~ staging ~ " where "]) -%}
+    {%- endfor -%}
+    {%- for shop in shops() if spec.of_all -%}
+        {%- set rows = "select shop, " ~ columns ~ " from " ~ ref(spec.of_all) ~ " where shop = '" ~ shop ~ "' and " -%}
+        {%- do found.append([shop, rows]) -%}
+    {%- endfor -%}
+    {%- set parts = [] -%}
+    {%- for shop, rows in found -%}
         {%- set everything = "(select pending.everything from pending where pending.shop = '" ~ shop ~ "')" -%}
         {%- if not is_incremental() -%}
-            {%- do parts.append(rows) -%}
+            {%- do parts.append(rows ~ "true") -%}
         {%- else -%}
-            {%- do parts.append(rows ~ " where " ~ everything ~ " = true") -%}
+            {%- do parts.append(rows ~ everything ~ " = true") -%}
             {%- if config.get('incremental_strategy') == 'by_key' -%}
-                {%- do parts.append(rows ~ " where " ~ everything ~ " = false and " ~ model.config.meta.key_column
+                {%- do parts.append(rows ~ everything ~ " = false and " ~ model.config.meta.key_column
                     ~ " in (select pending_keys.key from pending_keys where pending_keys.shop = '" ~ shop ~ "')") -%}
             {%- elif spec.day -%}
-                {%- do parts.append(rows ~ " where " ~ everything ~ " = false and " ~ pending_days(shop, spec.day)) -%}
+                {%- do parts.append(rows ~ everything ~ " = false and " ~ pending_days(shop, spec.day)) -%}
             {%- endif -%}
         {%- endif -%}
     {%- else -%}

@@ -52,7 +52,8 @@
     parents   the nearest tracked models: [model, its only shop or none]
     facts     of a model by key: the tables by day that tell of its keys, as [model, relation, day column]
     tables    all the raw tables below it: [shop, table, whether a change of it concerns all rows of the shop]. Of a model by
-              key these are the tables that it reaches otherwise than through `facts`.
+              key these are the tables that it reaches otherwise than through `facts`. The source `api` is of every shop (no
+              shop): the ledger has its changes under the table of the shop, `api_events`.
 -#}
 {% macro pending_inputs() %}
     {% set strategy = config.get('incremental_strategy') %}
@@ -88,7 +89,11 @@
     {% set all = [model.unique_id] %}
     {% for id in all %}
         {% if id in graph.sources %}
-            {% do tables.append([graph.sources[id].source_name, graph.sources[id].name, id in whole]) %}
+            {% set source = graph.sources[id] %}
+            {% set of_all = source.source_name == 'api' %}
+            {% do tables.append(
+                [none if of_all else source.source_name, ('api_' if of_all else '') ~ source.name, id in whole]
+            ) %}
         {% elif id in graph.nodes %}
             {% for below in graph.nodes[id].depends_on.nodes if below not in all %}
                 {% do all.append(below) %}
@@ -117,7 +122,7 @@ raw_tables (shop, table_name, is_whole) as (
     values
         (null::text, null::text, null::boolean)
     {%- for table in inputs.tables %},
-        ('{{ table[0] }}', '{{ table[1] }}', {{ table[2] | string | lower }})
+        ({% if table[0] %}'{{ table[0] }}'{% else %}null{% endif %}, '{{ table[1] }}', {{ table[2] | string | lower }})
     {%- endfor %}
 ),
 
@@ -170,7 +175,8 @@ changed as (
         on changes.shop = state.shop
         and changes.change_id > state.built_to
         and changes.change_id <= state.change_id
-    inner join raw_tables on raw_tables.shop = changes.shop and raw_tables.table_name = changes.table_name
+    inner join raw_tables
+        on coalesce(raw_tables.shop, changes.shop) = changes.shop and raw_tables.table_name = changes.table_name
     group by state.shop
 )
 

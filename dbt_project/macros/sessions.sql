@@ -4,18 +4,20 @@
 
     A query: the columns of `rows` (a relation or CTE) and `session_id`, which is `<actor>-<yyyymmdd>-<n-th of the day>`.
     `actor`, `day` and `instant` are columns of `rows`; the two first partition each window, so that a condition on days
-    passes through. What happens at one instant is in one session, in whatever order the rows come.
+    passes through; so does `within`, the shop, where `rows` are of several. What happens at one instant is in one session, in
+    whatever order the rows come.
 -#}
-{% macro cut_sessions(rows, actor, day, instant) -%}
+{% macro cut_sessions(rows, actor, day, instant, within=none) -%}
+    {%- set parts = [within, actor, day] | select | join(', ') %}
     select
         *,
         {{ actor }} || '-' || to_char({{ day }}::timestamp, 'YYYYMMDD') || '-'
-        || sum(begins_session) over (partition by {{ actor }}, {{ day }} order by {{ instant }}) as session_id
+        || sum(begins_session) over (partition by {{ parts }} order by {{ instant }}) as session_id
     from (
         select
             *,
             case
-                when {{ instant }} - lag({{ instant }}) over (partition by {{ actor }}, {{ day }} order by {{ instant }})
+                when {{ instant }} - lag({{ instant }}) over (partition by {{ parts }} order by {{ instant }})
                     <= interval '30 minutes'
                     then 0
                 else 1

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 _STYLE: dict[str, Any] = {"title_justify": "left", "box": None, "header_style": "bold", "padding": (0, 2, 0, 0)}
 _WEEKS = 40
+QUERIES = {
+    "thelook": "something warm for cold winter nights",
+    "online_retail": "gift for somebody who loves gardening",
+    "anime": "a detective who hunts a killer",
+}
+"""What is looked for in the demo's shops."""
 _LEVELS = " ▁▂▃▄▅▆▇█"
 
 
@@ -74,15 +80,25 @@ def _show(shops: dict[str, Shop], is_default_home: bool) -> None:
         out.print()
         out.print(_rhythm(connection, shops))
         out.print()
+        out.print(_recommenders(connection))
+        out.print()
         for line in _findings(connection):
             out.print(f"  {line}", markup=False)
+        asked = _customer_to_ask_for(connection)
+    if asked is not None:
+        out.print()
+        _ask_the_api(asked)
+    for name in (name for name, shop in shops.items() if shop.has_text and name in QUERIES):
+        out.print()
+        _search(name)
     home = get_settings().home
     command = f"{_typed(Path(sys.executable).parent / 'cartograph')}"
     there = f"{command} --home {_typed(home)}"
     opening = "make up" if is_default_home else f"{there} up"
     out.print()
-    out.print(f"Look around: `{opening}` opens the Dagster UI, the docs site and MLflow.", soft_wrap=True)
+    out.print(f"Look around: `{opening}` opens the Dagster UI, the docs site, MLflow and the API.", soft_wrap=True)
     out.print(f'Ask: {there} sql "select * from mart_country_sales order by sales desc limit 5"', soft_wrap=True)
+    out.print(f'Search: {there} search "checked jacket for men" --shop thelook --where "price<80"', soft_wrap=True)
     out.print("Look closer: the notebooks in notebooks/ read the same tables.", soft_wrap=True)
     first = next(iter(shops))
     out.print(f"Your own data: {command} upload {first} FILE, then {command} materialize", soft_wrap=True)
@@ -109,7 +125,8 @@ def _overview(connection: psycopg.Connection, shops: dict[str, Shop]) -> RichTab
         """
     ).fetchall()
     found = {row[0]: row[1:] for row in rows}
-    table = RichTable(title="The shops", **_STYLE)
+    # Seven columns of shops with millions in sales go on a screen of 80 characters only when they stand closely.
+    table = RichTable(title="The shops", **{**_STYLE, "padding": (0, 1, 0, 0)})
     for name in ("shop", "as of", "products", "orders", "sales", "events", "reviews"):
         table.add_column(name, justify="left" if name in ("shop", "as of") else "right")
     for name in shops:
@@ -163,6 +180,88 @@ def sparkline(values: list[int]) -> str:
     """A line of bars, as high as the values."""
     top = max(values, default=0) or 1
     return "".join(_LEVELS[-(-value * (len(_LEVELS) - 1) // top)] for value in values)
+
+
+def _recommenders(connection: psycopg.Connection) -> RichTable:
+    """One line a shop with interactions: its champion beside the baseline, or why there is none."""
+    from assets.promotion.promote import ensure_promotions
+    from assets.recommender.champion import over_all_shops
+    from assets.recommender.predictions import ensure_predictions
+
+    ensure_predictions(connection)
+    ensure_promotions(connection)
+    table = RichTable(title="The recommenders", **_STYLE)
+    for name in ("shop", "champion", "NDCG@10", "of popular", "actors", ""):
+        table.add_column(name, justify="right" if name in ("NDCG@10", "of popular", "actors") else "left")
+    for row in over_all_shops(connection):
+        ours, baseline = (
+            "" if row[name] is None else f"{float(row[name]):.3f}" for name in ("NDCG@10", "of the baseline")
+        )
+        has_champion = bool(row["version"])
+        why = "" if has_champion else str(row["reason"] or "nothing was trained").partition(":")[0]
+        champion = f"version {row['version']}" if has_champion else "none yet"
+        table.add_row(row["shop"], champion, ours, baseline, f"{row['actors']:,}" if has_champion else "", why)
+    return table
+
+
+def _search(shop: str) -> None:
+    """One search of a shop's products."""
+    from orchestration.cli.search import find, hits_table
+
+    hits, _, seconds = find(shop, QUERIES[shop], {}, top=3)
+    said = f'Searched {shop} for "{QUERIES[shop]}" in {seconds * 1000:.0f} ms'
+    console().print(said, markup=False, soft_wrap=True)
+    console().print(hits_table(hits))
+
+
+def _customer_to_ask_for(connection: psycopg.Connection) -> tuple[str, str] | None:
+    """A shop and one of its customers with recommendations; None where there is none."""
+    return connection.execute(
+        "select shop, actor_id from predictions.recommendations order by shop, actor_id limit 1"
+    ).fetchone()
+
+
+def _ask_the_api(asked: tuple[str, str]) -> None:
+    """Start the API, put one question to it over HTTP, and show question and answer as they are typed and read."""
+    import json
+    import threading
+    import urllib.request
+
+    import uvicorn
+
+    from orchestration.cli.up import free_ports
+    from serving.api.app import create_app
+
+    [port] = free_ports(8000, 1)
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(get_settings()), port=port, log_level="error", access_log=False, ws="none")
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    question = {"shop": asked[0], "actor": asked[1], "top": 3}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/recommendations",
+        data=json.dumps(question).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    told = json.load(answer)
+                break
+            except OSError as error:  # it is starting: it refuses, or says 503
+                if time.monotonic() > deadline:
+                    raise CommandError(f"the API did not answer within a minute: {error}") from error
+                time.sleep(0.2)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=15)
+    items = ", ".join(f"{item['product_id']} ({item['score']:.2f})" for item in told["items"])
+    out = console()
+    out.print(f"Asked the API: POST /recommendations {json.dumps(question)}", markup=False, soft_wrap=True)
+    out.print(f"  {told['model']} version {told['model_version']}: {items}", markup=False, soft_wrap=True)
 
 
 def _findings(connection: psycopg.Connection) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 from psycopg import sql
 
+from assets.extracts.api import with_api
 from assets.extracts.ledger import active_extracts, ensure_ledger, record_changes
 from orchestration.cli.session import CommandError, console, shop_named
 from resources.settings import get_settings
@@ -13,7 +14,7 @@ from resources.warehouse import Warehouse
 
 def run_forget(shop_name: str, table: str, yes: bool) -> int:
     """Drop the table after asking; contract and marts follow at the next build."""
-    shop = shop_named(shop_name)
+    shop = with_api(shop_named(shop_name))
     if table not in shop.tables:
         raise CommandError(f"{shop.name} has no raw table {table!r}; it has {', '.join(shop.tables)}.")
     warehouse = Warehouse(get_settings())

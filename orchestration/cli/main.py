@@ -50,7 +50,7 @@ def _home(
 @app.command()
 def demo(
     size: Annotated[
-        float, typer.Option(min=0.05, max=100.0, help="1 is at most 30,000 events and 3,000 orders a shop.")
+        float, typer.Option(min=0.05, max=100.0, help="1 is at most 60,000 events and 25,000 orders a shop.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Another seed gives other shops of the same kinds.")] = 7,
 ) -> None:
@@ -71,13 +71,35 @@ def up(
         int, typer.Option(help="The first port to try for the Dagster UI; the next free ones are taken.")
     ] = 3000,
 ) -> None:
-    """Start the Dagster UI with its daemon, the MLflow UI and the dbt docs site; Ctrl-C stops them all.
+    """Start the Dagster UI with its daemon, the MLflow UI, the dbt docs site and the API; Ctrl-C stops them all.
 
     Examples: `cartograph up`, `cartograph --home .cartograph/demo up --port 4000`
     """
     from orchestration.cli.up import run_up
 
     raise typer.Exit(run_up(port))
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 is all of this machine's.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
+) -> None:
+    """Serve the API: recommendations, events, health, metrics; its pages are at /docs. Ctrl-C stops it.
+
+    `cartograph up` starts it too. New champions are served within seconds, without a restart.
+
+    Examples: `cartograph serve`, `cartograph --home .cartograph/demo serve --port 9000`,
+    `cartograph serve --host 0.0.0.0 --workers 4`
+
+    Ask it: `curl -s localhost:8000/recommendations -H "content-type: application/json" -d '{"shop": "online_retail"}'`
+    """
+    from orchestration.cli.serve import run_serve
+
+    raise typer.Exit(run_serve(host, port, workers))
 
 
 @app.command()
@@ -95,7 +117,7 @@ def simulate(
     scale: Annotated[
         float | None,
         typer.Option(
-            help="Share of the public set's size, up to 1. Default: at most 30,000 events and 3,000 orders a shop.",
+            help="Share of the public set's size, up to 1. Default: at most 60,000 events and 25,000 orders a shop.",
             show_default=False,
         ),
     ] = None,
@@ -201,12 +223,13 @@ def materialize(
     ] = None,
     shop: Annotated[str | None, typer.Option(help="Extract and declare ready this shop alone.")] = None,
 ) -> None:
-    """Bring assets up to date: extract what is new, build and test what changed, declare the shops ready.
+    """Bring assets up to date: extract what is new, build and test what changed, declare the shops ready, and make what
+    the models of each shop need: trained for a reason only, promoted on evidence, published.
 
     Runs in this process. The exit status is 0 only where every step succeeded and every check that must pass passed.
 
     Examples: `cartograph materialize`, `cartograph materialize --shop online_retail`,
-    `cartograph materialize "group:raw"`
+    `cartograph materialize "group:raw"`, `cartograph materialize "not group:recommender"`
     """
     from orchestration.cli.materialize import run_materialize
 
@@ -288,6 +311,57 @@ def forget(
     from orchestration.cli.forget import run_forget
 
     raise typer.Exit(run_forget(shop, table, yes))
+
+
+@app.command()
+def rollback(
+    model: Annotated[str, typer.Argument(help="A domain that has models, such as recommender.")],
+    shop: Annotated[
+        str | None, typer.Option(help="This shop alone. Default: all shops that have the model.", show_default=False)
+    ] = None,
+    to: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="VERSION", help="This version. Default: the previous champion.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Give a model its previous champion back, and write down who did.
+
+    The API serves it within half a minute, without a restart; what was computed beforehand for all customers is made
+    anew. Exit status 1 where it could be done for some shops only.
+
+    Examples: `cartograph rollback recommender`, `cartograph rollback recommender --shop online_retail`,
+    `cartograph rollback recommender --shop online_retail --to 3`
+    """
+    from orchestration.cli.rollback import run_rollback
+
+    raise typer.Exit(run_rollback(model, shop, to))
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="What is looked for, in words.")],
+    shop: Annotated[
+        str | None, typer.Option(help="The shop. Default: CARTOGRAPH_DEFAULT_SHOP.", show_default=False)
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="A condition that must hold; may be given again.", show_default=False),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=100, help="So many products at most.")] = 10,
+) -> None:
+    """Search the products of a shop, by the words of a text and by its meaning.
+
+    Conditions: `price<20`, `price>=5`, `category=Women`, `country=France,Germany` (one of both), `brand!=Acme`,
+    `last_sold_at>=2026-01-01`. Exit status 1 where nothing fits.
+
+    Examples: `cartograph search "warm jacket" --shop thelook`,
+    `cartograph search "gift for a gardener" --shop online_retail --where "price<10" --where country=France`
+    """
+    from orchestration.cli.search import run_search
+
+    raise typer.Exit(run_search(text, shop, where or [], top))
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})

@@ -1,4 +1,4 @@
-"""`cartograph materialize`: extract, build, declare ready; in this process, with progress and a summary at the end."""
+"""`cartograph materialize`: extract, build, declare ready, train; in this process, with progress and a summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rich.table import Table as RichTable
 from assets.extracts.raw import ensure_raw
 from orchestration.cli.session import CommandError, console, shop_named, shown
 from resources.settings import get_settings
-from resources.shops import Shop, load_shops
+from resources.shops import API, API_EVENTS, Shop, load_shops
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -69,13 +69,15 @@ def run_materialize(selection: str | None, shop_name: str | None) -> int:
 
 
 def materialize(selection: str | None = None, shop_name: str | None = None) -> Outcome:
-    """Extract, then build, then declare ready: each stage goes on where another shop's part of the one before failed.
+    """Extract, build, declare ready, make what the domains make of each shop: each stage goes on where another shop's
+    part of the one before failed.
 
     Raises:
         CommandError: the selection names no asset.
     """
     # Python's helper for shared memory complains when Ctrl-C ends this process.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
+    from assets.marts.assets import SHOP_READY
     from orchestration.definitions import defs
     from orchestration.instance import open_instance
 
@@ -85,21 +87,39 @@ def materialize(selection: str | None = None, shop_name: str | None = None) -> O
     with quiet_dagster(settings.home / "logs"), open_instance(settings) as instance:
         graph = defs.resolve_asset_graph()
         selected = select(selection, graph, shop_name)
-        raw = sorted(key for key in selected if key.path[0] == "raw")
         partitioned = sorted(key for key in selected if graph.get(key).partitions_def is not None)
-        built = sorted(key for key in selected if key not in raw and key not in partitioned)
+        raw = sorted(key for key in selected if key.path[0] == "raw" and key not in partitioned)
+        events = [key for key in partitioned if key.path[0] == "raw"]
+        ready = [key for key in partitioned if key == SHOP_READY]
+        domains = [key for key in partitioned if key not in (*events, *ready)]
+        built = sorted(key for key in selected if key.path[0] != "raw" and key not in partitioned)
         if raw:
             _run("Extract", defs, instance, raw, None, outcome)
+        for name in _shops_with_events(shops, shop_name) if events else ():
+            _run(f"Extract API events of {name}", defs, instance, events, name, outcome)
         # A run that finds nothing to do would leave its checks behind as never executed.
         if built and (selection or _is_behind(shops)):
             _run("Build and test", defs, instance, built, None, outcome)
         for name, shop in shops.items():
-            if partitioned and shop_name in (None, name):
+            if ready and shop_name in (None, name):
                 state = _state(instance, shop, shops)
                 if state == "to declare" or (selection and state != "no data"):
-                    _run(f"Declare {name} ready", defs, instance, partitioned, name, outcome)
+                    _run(f"Declare {name} ready", defs, instance, ready, name, outcome)
                 elif state not in ("ready", "no data"):
                     outcome.unready[name] = state
+        for name, keys in [(name, keys) for name in shops for keys in _runs(graph, domains)]:
+            if shop_name not in (None, name):
+                continue
+            mine = [key for key in keys if _has_partition(graph.get(key), name)]
+            if not mine or not (selection or _is_outdated(instance, mine, name)):
+                continue
+            state = _state(instance, shops[name], shops)
+            if state == "ready":
+                what = "Search" if {key.path[0] for key in mine} == {"search"} else "Models"
+                _run(f"{what} of {name}", defs, instance, mine, name, outcome)
+            elif state != "no data":
+                stale = "it changed since it was declared ready: run `cartograph materialize`"
+                outcome.unready.setdefault(name, stale if state == "to declare" else state)
     return outcome
 
 
@@ -117,11 +137,23 @@ def select(selection: str | None, graph: Any, shop_name: str | None) -> set[dg.A
     except dg.DagsterError as error:
         raise CommandError(f"{error}. {_HOW_TO_SELECT}") from error
     if shop_name is not None:
-        keys = {key for key in keys if key.path[0] != "raw" or key.path[1] == shop_name}
+        keys = {key for key in keys if key.path[0] != "raw" or key.path[1] in (shop_name, API)}
     if not keys:
         groups = sorted({graph.get(key).group_name for key in graph.executable_asset_keys})
         raise CommandError(f"the selection {selection!r} names no asset; groups: {', '.join(groups)}. {_HOW_TO_SELECT}")
     return keys
+
+
+def _shops_with_events(shops: dict[str, Shop], shop_name: str | None) -> list[str]:
+    """The shops of which the API took in events that were not read: the others need no run to say so."""
+    from assets.extracts.ledger import ensure_ledger
+    from resources.events import shops_with_news
+    from resources.warehouse import Warehouse
+
+    wanted = [name for name in shops if shop_name in (None, name)]
+    with Warehouse(get_settings()).connect() as connection:
+        ensure_ledger(connection)
+        return list(shops_with_news(connection, wanted, API_EVENTS))
 
 
 def _is_behind(shops: dict[str, Shop]) -> bool:
@@ -158,6 +190,46 @@ def _state(instance: dg.DagsterInstance, shop: Shop, shops: dict[str, Shop]) -> 
     if not failures:
         return "ready"
     return f"{len(failures)} tests fail as before: {_first_three(sorted(failures))}"
+
+
+def _runs(graph: Any, keys: list[dg.AssetKey]) -> list[list[dg.AssetKey]]:
+    """Assets of the domains by run: one run takes those with the same partitions, as not every shop has all."""
+    by_partitions: dict[tuple[str, ...], list[dg.AssetKey]] = {}
+    for key in keys:
+        by_partitions.setdefault(tuple(graph.get(key).partitions_def.get_partition_keys()), []).append(key)
+    return list(by_partitions.values())
+
+
+def _has_partition(node: Any, name: str) -> bool:
+    return node.partitions_def is not None and node.partitions_def.has_partition_key(name)
+
+
+def _is_outdated(instance: dg.DagsterInstance, keys: list[dg.AssetKey], shop: str) -> bool:
+    """Whether an asset is older than the shop's declaration, was never made, or was made with other settings."""
+    from assets.marts.assets import SHOP_READY
+    from assets.recommender.config import load_recommender_config
+    from assets.search.config import load_search_config
+    from resources.models import SETTINGS, config_hash
+
+    load = {"recommender": load_recommender_config, "search": load_search_config}
+    declared = _made(instance, SHOP_READY, shop)
+    made = {key: _made(instance, key, shop) for key in keys}
+    if declared is None or any(each is None or each.timestamp < declared.timestamp for each in made.values()):
+        return True
+    for key, event in made.items():
+        held = event.asset_materialization.metadata.get(SETTINGS) if event and event.asset_materialization else None
+        if held is not None and held.value != config_hash(load[key.path[0]](shop)):
+            return True
+    return False
+
+
+def _made(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str) -> dg.EventLogRecord | None:
+    """The record of the last materialization."""
+    import dagster as dg
+
+    wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    return records[0] if records else None
 
 
 def _first_three(names: list[str]) -> str:
@@ -299,6 +371,7 @@ _CHATTER = (
     "Fetching ",
     "Finished dbt command",
     "Logging an `AssetObservation`",
+    "Starting a new mlflow run",
     "op '",
 )
 """How messages of Dagster and dagster-dbt begin that tell a person nothing; the run in the UI has them all."""

@@ -30,15 +30,24 @@ def explain(error: Exception) -> str | None:
     from assets.extracts.declared import DeclarationError
     from assets.extracts.errors import ExtractError
     from assets.marts.project import DbtProjectError
+    from assets.promotion.promote import PromotionError
+    from assets.search.retrieve import SearchError
+    from assets.search.where import WhereError
     from resources.embedded_postgres import EmbeddedPostgresError
+    from resources.embedder import EmbedderError
     from resources.far import SourceError
+    from resources.models import ModelsError
     from resources.settings import SettingsError
     from resources.shops import ShopsError
+    from resources.tracking import TrackingError
+    from resources.vectors.collection import CollectionError
+    from resources.vectors.translate import QueryError
     from resources.warehouse import WarehouseError
 
     known = (
         *(CommandError, SettingsError, ShopsError, WarehouseError, EmbeddedPostgresError),
-        *(DeclarationError, ExtractError, DbtProjectError, SourceError),
+        *(DeclarationError, ExtractError, DbtProjectError, SourceError, PromotionError, TrackingError),
+        *(ModelsError, CollectionError, QueryError, EmbedderError, SearchError, WhereError),
     )
     return str(error) if isinstance(error, known) else None
 

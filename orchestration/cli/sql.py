@@ -123,6 +123,7 @@ def _sql_error(error: Any) -> str:
 def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
     import duckdb
 
+    from assets.extracts.api import with_api
     from assets.extracts.ledger import ensure_ledger, lake_files
 
     settings = get_settings()
@@ -134,7 +135,7 @@ def _lake_rows(query: str) -> tuple[list[str], Iterator[Sequence[Any]]]:
         for shop in load_shops(settings.shops_file).values():
             database.execute(f'create schema "{shop.name}"')
             schemas.append(shop.name)
-            for table in shop.tables:
+            for table in with_api(shop).tables:
                 # Only what the ledger holds: a file that no transaction committed is not there.
                 files = lake_files(connection, shop.name, table)
                 if files:

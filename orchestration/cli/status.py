@@ -1,9 +1,10 @@
-"""`cartograph status`: for each shop and asset its age, rows and checks, from the ledger, the warehouse and Dagster."""
+"""`cartograph status`: each shop, champion and asset with its age, rows, checks; from the warehouse and Dagster."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,12 +33,14 @@ def run_status(as_json: bool) -> int:
 
 
 def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
-    """The status as data: `{"home", "is_sound", "shops": {shop: {...}}, "assets": [{...}]}`."""
+    """The status as data: `{"home", "is_sound", "shops": {shop: {...}}, "champions": [{...}], "assets": [{...}]}`."""
     import dagster as dg
 
+    from assets.extracts.api import with_api
     from assets.extracts.ledger import active_extracts, ensure_ledger, totals
     from assets.marts import readiness
     from assets.marts.project import data_tests, read_manifest
+    from assets.promotion.promote import standings
     from orchestration.definitions import defs
     from orchestration.instance import open_instance
     from orchestration.sensors import ready_version
@@ -57,13 +60,14 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
         records = {record.asset_entry.asset_key: record.asset_entry for record in instance.get_asset_records(keys)}
         storage = instance.event_log_storage
         for key in keys:
+            partitions = graph.get(key).partitions_def
             names = (
-                list(shops)
-                if graph.get(key).partitions_def is not None
+                list(partitions.get_partition_keys())
+                if partitions is not None
                 else [key.path[1] if key.path[0] == "raw" else ALL_SHOPS]
             )
             for name in names:
-                partition = name if graph.get(key).partitions_def is not None else None
+                partition = name if partitions is not None else None
                 checks = graph.get_check_keys_for_assets({key})
                 if partition is None:
                     entry = records.get(key)
@@ -81,13 +85,13 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
             except SourceError as error:
                 listing, away = [], str(error)
             tables = {}
-            for table in shop.tables:
+            for table, settings_of in with_api(shop).tables.items():
                 held = totals(active_extracts(connection, name, table))
                 objects = [item for item in listing if table_of(shop, item.name) == table]
                 tables[table] = {
                     **held,
                     "objects": len(objects),
-                    "state": _state(held["rows"], len(objects), shop.tables[table].stream),
+                    "state": _state(held["rows"], len(objects), settings_of.stream),
                 }
             late = readiness.unbuilt(connection, shop, models)
             has_data = any(held["rows"] for held in tables.values())
@@ -105,10 +109,18 @@ def collect(settings: Settings, shops: dict[str, Shop]) -> dict[str, Any]:
                 "source_error": away,
                 "tables": tables,
             }
+        champions = [asdict(standing) for standing in standings(connection)]
     errors = [item for item in assets if item["failed_checks"]]
     sound = not errors and all(item["state"] != "not ready" for item in by_shop.values())
     inbox = settings.inbox_url or str(settings.inbox)
-    return {"home": str(settings.home), "inbox": inbox, "is_sound": sound, "shops": by_shop, "assets": assets}
+    return {
+        "home": str(settings.home),
+        "inbox": inbox,
+        "is_sound": sound,
+        "shops": by_shop,
+        "champions": champions,
+        "assets": assets,
+    }
 
 
 def _state(rows: int, objects: int, stream: str | None) -> str:
@@ -149,7 +161,8 @@ def _asset(
     failed = []
     for check, evaluation in sorted(evaluations.items()):
         if evaluation is None:
-            checks["never run"] += 1
+            # Of what was never made there is nothing to check.
+            checks["never run"] += made is not None
         elif evaluation.passed:
             checks["passed"] += 1
         elif evaluation.severity == dg.AssetCheckSeverity.WARN:
@@ -195,6 +208,14 @@ def _print(settings: Settings, state: dict[str, Any]) -> None:
         waiting = [table for table, held in shop["tables"].items() if held["state"] == "to load"]
         more += [f"to load: {', '.join(waiting)}"] if waiting else []
         out.print(f"[bold]{name}[/bold] [{color}]{shop['state']}[/{color}]  {'; '.join(more)}", soft_wrap=True)
+    for item in state["champions"]:
+        champion = (
+            f"[green]version {item['champion']}[/green] since {item['since']:%Y-%m-%d %H:%M}"
+            if item["champion"] is not None
+            else "[yellow]no champion yet[/yellow]"
+        )
+        last = "" if item["decision"] == "promote" else f"; last: {item['decision']}, {escape(item['reason'])}"
+        out.print(f"[bold]{item['model']}[/bold] {champion}{last}")
     table = RichTable(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for title, justify in (("asset", "left"), ("age", "right"), ("rows", "right"), ("checks", "left")):
         table.add_column(title, justify=justify, overflow="fold")  # type: ignore[arg-type]

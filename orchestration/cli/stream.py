@@ -18,10 +18,11 @@ from assets.extracts.formats import Reading, read_object
 from assets.extracts.records import OF_RECORD, RECORD_ID
 from assets.extracts.stream import accept_gaps
 from orchestration.cli.session import REAL, CommandError, claim_home, console, shop_named
+from resources.events import EventsStream
 from resources.far import SourceError
 from resources.settings import get_settings
-from resources.shops import Shop
-from resources.streams import PUT_RECORDS, KinesisStream, open_stream
+from resources.shops import API_EVENTS, Shop
+from resources.streams import PUT_RECORDS, KinesisStream, Stream, open_stream
 from resources.warehouse import Warehouse
 
 _SAID_EVERY = 2.0
@@ -78,10 +79,14 @@ def run_accept_gap(shop_name: str, table: str | None, file: Path | None) -> int:
     shop = shop_named(shop_name)
     if file is not None:
         raise CommandError("--accept-gap sends nothing: leave the file out, and send it afterwards.")
-    table_name = _table(shop, table)
     settings = get_settings()
     out = console()
-    stream = open_stream(settings, shop.tables[table_name].stream or "", out.print)
+    stream: Stream
+    if table == API_EVENTS:
+        table_name, stream = table, EventsStream(Warehouse(settings), shop.name)
+    else:
+        table_name = _table(shop, table)
+        stream = open_stream(settings, shop.tables[table_name].stream or "", out.print)
     lost = accept_gaps(Warehouse(settings), stream, shop, table_name, out.print)
     for loss in lost:
         out.print(f"Accepted: stream {stream.name}{loss.place}: {loss.problem}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`cartograph up`: the Dagster UI with its daemon, the MLflow UI and the docs site, started and stopped together."""
+"""`cartograph up`: the Dagster UI with its daemon, the MLflow UI, the docs site and the API, all started together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orchestration.cli.docs import build_site, docs_server
@@ -33,6 +33,8 @@ class Service:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    path: str = ""
+    """What must answer under the URL."""
     is_announced: bool = False
 
 
@@ -43,7 +45,7 @@ def run_up(port: int) -> int:
     warehouse = Warehouse(settings)
     # This process's lease keeps the embedded warehouse up for MLflow, which knows only its URL.
     mlflow_store = warehouse.sqlalchemy_url("mlflow")
-    ports = free_ports(port, 3)
+    ports = free_ports(port, 4)
     services: list[Service] = []
     stopping = threading.Event()
     # The services are in sessions of their own: a terminal that is closed does not reach them.
@@ -51,8 +53,9 @@ def run_up(port: int) -> int:
         signal.signal(number, lambda *_: stopping.set())
     try:
         out.print(f"Home {shown(settings.home)}; starting ...")
-        services.append(_dagster(settings, ports[0]))
+        services.append(_dagster(settings, ports[0], f"http://127.0.0.1:{ports[1]}"))
         services.append(_mlflow(settings, mlflow_store, ports[1]))
+        services.append(_api(settings, ports[3]))
         docs = threading.Event()
         threading.Thread(target=_docs, args=(settings, ports[2], docs, stopping), daemon=True).start()
         return _watch(services, docs, stopping)
@@ -90,7 +93,7 @@ def _watch(services: list[Service], docs: threading.Event, stopping: threading.E
                 )
                 out.print(tail, markup=False)
                 return 1
-            if not service.is_announced and answers(service.url):
+            if not service.is_announced and answers(service.url + service.path):
                 service.is_announced = True
                 out.print(f"  {service.name:<10} {service.url}")
         if not is_said and docs.is_set() and all(item.is_announced for item in services):
@@ -104,19 +107,23 @@ def _watch(services: list[Service], docs: threading.Event, stopping: threading.E
     return 0
 
 
-def _dagster(settings: Settings, port: int) -> Service:
+def _dagster(settings: Settings, port: int, mlflow_url: str) -> Service:
     environment = {"DAGSTER_HOME": str(prepare_instance(settings)), "CARTOGRAPH_HOME": str(settings.home)}
+    # What Dagster links to as the page of a model's run is on the port that was found free.
+    if settings.mlflow_ui_url is None and settings.mlflow_tracking_uri is None:
+        environment["MLFLOW_UI_URL"] = mlflow_url
     command = [_beside("dagster"), "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")]
     return _start(settings, "Dagster", port, [*command, "--host", "127.0.0.1", "--port", str(port)], environment)
 
 
 def _mlflow(settings: Settings, store: str, port: int) -> Service:
     # Without the first, MLflow deadlocks when there is no network; without the second it leaves a process behind;
-    # without the third it sends usage data.
+    # without the third it sends usage data. The last tells its artefact store where the lake is.
     environment = {
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "CARTOGRAPH_HOME": str(settings.home),
     }
     artifacts = settings.lake_location if "://" in settings.lake_location else Path(settings.lake_location).as_uri()
     command = [
@@ -132,6 +139,11 @@ def _mlflow(settings: Settings, store: str, port: int) -> Service:
     return _start(
         settings, "MLflow", port, [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], environment
     )
+
+
+def _api(settings: Settings, port: int) -> Service:
+    command = [_beside("cartograph"), "serve", "--port", str(port)]
+    return replace(_start(settings, "API", port, command, {"CARTOGRAPH_HOME": str(settings.home)}), path="/health")
 
 
 def _beside(tool: str) -> str:

@@ -189,7 +189,7 @@ def test_an_archived_day_is_taken_as_a_file(tmp_path: Path, shops: dict[str, Sho
         (tmp_path / name).write_bytes(gzip.compress("".join(f"{record}\n" for record in records).encode()))
     done = subprocess.run(
         [sys.executable, str(AWS / "archive_to_csv.py"), *(str(tmp_path / name) for name in files)],
-        capture_output=True, encoding="utf-8", check=False, timeout=60, env={**os.environ, "PYTHONUTF8": "1"},
+        capture_output=True, encoding="utf-8", check=False, timeout=180, env={**os.environ, "PYTHONUTF8": "1"},
     )  # fmt: skip
     assert done.returncode == 1 and "2 lines of the archive are no records" in done.stderr
     assert f"{tmp_path / 'two.gz'}:4: this is not JSON" in done.stderr

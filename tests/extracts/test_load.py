@@ -439,7 +439,7 @@ def test_two_processes_at_once(rig: Rig) -> None:
     for number in range(6):
         rig.put(f"{number}.csv", rows(500, number * 500))
     processes = [drive(rig) for _ in range(3)]
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    outputs = [process.communicate(timeout=180)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
     assert numbers(rig) == list(range(3000))
     assert sum(output.count("committed") for output in outputs) == 6

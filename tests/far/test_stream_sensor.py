@@ -81,7 +81,7 @@ def far(aws: Kinesis, warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.
 def test_without_a_stream_there_is_nothing_to_do(ticks: Ticks) -> None:
     assert ticks.tick() == f"{NAME}.{TABLE}: nothing was ever put there"
     ticks.shops = {NAME: ticks.rig.shop.model_copy(update={"tables": {"lines": Table(objects=["*"])}})}
-    assert ticks.tick() == "no shop has a stream"
+    assert ticks.tick() == "no shop has a stream, and the API took in nothing new"
 
 
 def test_new_records_are_requested_once_and_again_where_that_did_not_help(ticks: Ticks) -> None:

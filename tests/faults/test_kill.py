@@ -192,7 +192,6 @@ def test_killed_at_random_moments(rig: Rig, part: int) -> None:
         for path in rig.inbox.iterdir():
             path.unlink()
         made = SCENES[(part + rounds) % 2](rig)
-        began = time.monotonic()
         whole = 0.35  # about the length of a run, the start of its process included
         for _ in range(min(left, dice.randrange(2, 7))):
             process = start(rig, batch=dice.choice([20, 100, 1000]))
@@ -204,4 +203,4 @@ def test_killed_at_random_moments(rig: Rig, part: int) -> None:
                 made.check_amid()
         assert finish(start(rig)) == 0
         made.check_end()
-        assert rounds < 20 * KILLS and time.monotonic() - began < 60
+        assert rounds < 20 * KILLS

@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.notebooks.conftest import NOTEBOOKS, SHOPS, Run
+from tests.notebooks.conftest import NOTEBOOKS, SEARCHED, SHOPS, Run
 
 Runner = Callable[[str, str, dict[str, str]], Run]
 
@@ -55,6 +55,19 @@ SALES = {
     "steps": "{name: int(value) for name, value in steps.items()} if browses else None",
     "score": "float(monthly['stars'].sum() / monthly['reviews'].sum()) if reviewed else None",
 }
+SEARCH = {
+    "collection": "[manifest.name, manifest.points, len(products), list(vectors.shape)] if shop.has_text else None",
+    "nearest": "[product, [point.payload['product_id'] for point in nearest], [point.score for point in nearest]]"
+    " if shop.has_text else None",
+    "exact": "products.index[np.argsort(-(vectors @ vectors[products.index.get_loc(product)]))][:11].tolist()"
+    " if shop.has_text else None",
+    "fitting": "fitting if shop.has_text else None",
+    "lists": "found if shop.has_text else None",
+    "fused": "[point.payload['product_id'] for point in fused] if shop.has_text else None",
+    "counts": "[field, counts.to_dict()] if shop.has_text and field else None",
+    "payloads": "[record.payload for record in records] if shop.has_text else None",
+    "kept": "float(kept) if shop.has_text else None",
+}
 ASKED = {"01_explore": EXPLORE, "02_profile": PROFILE, "03_clean_and_features": CLEAN, "04_sales": SALES}
 
 ITEMS = (
@@ -83,7 +96,7 @@ def test_no_output_is_committed_and_the_parameters_come_first(path: Path) -> Non
     assert notebook.metadata.kernelspec.name == "python3"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.stem in ASKED], ids=lambda path: path.stem)
 def test_only_contract_and_marts_are_read(path: Path) -> None:
     code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
     for way in ("raw_", "staging", "ledger", "read_csv", "read_parquet", "read_excel", "open(", "psycopg", ".connect"):
@@ -95,20 +108,22 @@ def test_only_contract_and_marts_are_read(path: Path) -> None:
     }
 
 
+def test_search_opens_collections_by_connect_alone() -> None:
+    """So that its cells are the same in folders and on a server."""
+    [path] = [path for path in NOTEBOOKS if path.stem == "05_search"]
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert "connect(SHOP, settings)" in code
+    for way in ("QdrantClient", "qdrant_edge", "FolderStore", "ServerStore", "open_store", "open(", "qdrant_url="):
+        assert way not in code, way
+
+
 # As they are run
 
 
 @pytest.mark.parametrize("name", ASKED)
 def test_it_runs_from_top_to_bottom_and_shows_figures(run: Runner, name: str, shop: str) -> None:
     done = run(name, shop, ASKED[name])
-    assert [output for cell in done.cells for output in cell.get("outputs", []) if output.output_type == "error"] == []
-    complaints = [
-        output.text
-        for cell in done.cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "stream" and output.name == "stderr"
-    ]
-    assert complaints == []
+    no_trouble(done)
     least = 1
     if name == "04_sales":
         least = 8 * done.has("orders") + 3 * done.has("events") + done.has("reviews") + done.has("categories")
@@ -292,6 +307,43 @@ def test_sales_are_those_of_the_lines(run: Runner, shop: str) -> None:
         assert done.found["score"] == pytest.approx(sum(counted_scores) / len(counted_scores), abs=1e-4)
 
 
+@pytest.mark.parametrize("shop", SEARCHED)
+def test_search_agrees_with_a_recount_over_all_points(run: Runner, shop: str) -> None:
+    done = run("05_search", shop, SEARCH)
+    no_trouble(done)
+    name, points, rows, shape = done.found["collection"]
+    assert name.startswith(f"{shop}_products_") and points == rows == shape[0] > 20
+    product, nearest, scores = done.found["nearest"]
+    assert product not in nearest and scores == sorted(scores, reverse=True)
+    exact = [other for other in done.found["exact"] if other != product][:10]
+    assert len(set(nearest) & set(exact)) >= 9, "the index finds other products than brute force"
+    lists = done.found["lists"]
+    assert done.found["fused"] == lists["both"] and len({*map(tuple, lists.values())}) == 3
+    payloads = done.found["payloads"]
+    field, counts = done.found["counts"]
+    has = [values if isinstance(values, list) else [values] for values in (one.get(field) or [] for one in payloads)]
+    counted = Counter(value for values in has for value in set(values))
+    assert counts == {value: counted[value] for value in counts} and max(counts.values()) == max(counted.values())
+    fitting = done.found["fitting"]
+    assert fitting["none of these"] <= points - max(
+        count for name, count in fitting.items() if name not in ("all of these", "none of these")
+    )
+    for name, count in fitting.items():
+        if name.startswith("price up to "):
+            limit = median(one["price"] for one in payloads if "price" in one)
+            assert count == sum(one["price"] <= limit for one in payloads if "price" in one)
+    assert 0 < done.found["kept"] < 1 and done.figures == 2
+
+
+def test_a_shop_without_text_has_nothing_to_search(run: Runner) -> None:
+    without = [shop for shop in SHOPS if shop not in SEARCHED]
+    if not without:
+        pytest.skip("all shops of the given home have text")
+    done = run("05_search", without[0], SEARCH)
+    no_trouble(done)
+    assert "provides no text of its products. There is nothing to search." in done.text and done.figures == 0
+
+
 def count_tables(done: Run) -> dict[str, int]:
     """Table -> rows of the shop, of all tables with a shop."""
     names = done.rows(
@@ -299,6 +351,13 @@ def count_tables(done: Run) -> dict[str, int]:
         " where table_schema in ('contract', 'marts') and column_name = 'shop' and %s <> ''"
     )
     return {name: done.rows(f"select count(*) from {name} where shop = %s")[0][0] for (name,) in names}
+
+
+def no_trouble(done: Run) -> None:
+    """No cell fails or complains."""
+    outputs = [output for cell in done.cells for output in cell.get("outputs", [])]
+    assert [output for output in outputs if output.output_type == "error"] == []
+    assert [output.text for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
 
 
 def ranks(values: list[Any]) -> list[float]:

@@ -12,6 +12,8 @@ from tests.orchestration.forked import starter
 
 BIN = Path(sys.executable).parent
 COMMAND = str(BIN / "cartograph")
+SPINE = "not (group:recommender or group:monitoring)"
+"""What `materialize` is asked for where what stands on the marts is not looked at."""
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -35,7 +37,7 @@ def cartograph(
     return starter().run(command, clean_environment(**environment), cwd, text, timeout)
 
 
-def start(home: Path | str, *arguments: str, cwd: Path = PROJECT_ROOT) -> subprocess.Popen[str]:
+def start(home: Path | str, *arguments: str, cwd: Path = PROJECT_ROOT, **environment: str) -> subprocess.Popen[str]:
     """Start the command in a session of its own, as a shell starts a job: Ctrl-C is a SIGINT to its group."""
     return subprocess.Popen(
         [COMMAND, "--home", str(home), *arguments],
@@ -44,6 +46,6 @@ def start(home: Path | str, *arguments: str, cwd: Path = PROJECT_ROOT) -> subpro
         stderr=subprocess.STDOUT,
         text=True,
         cwd=cwd,
-        env=clean_environment(),
+        env=clean_environment(**environment),
         start_new_session=True,
     )

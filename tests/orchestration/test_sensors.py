@@ -404,6 +404,8 @@ def test_each_automation_has_the_status_that_the_table_gives_it(environment: Env
         "build": on.build,
         "readiness": on.readiness,
         "freshness": on.freshness,
+        "automation": on.automation,
+        "drift": on.drift,
     }
     assert {
         sensor.name: sensor.default_status == dg.DefaultSensorStatus.RUNNING for sensor in repository.sensor_defs

@@ -15,6 +15,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.extracts.assets import SERVED_EVENTS
+from orchestration.automation import DOMAINS
 from orchestration.definitions import build_defs
 from resources.settings import PROJECT_ROOT, Environment, load_settings
 from tests.conftest import ALL_SHOPS
@@ -65,9 +67,10 @@ def test_every_asset_is_described_whole(defs: dg.Definitions) -> None:
 def test_every_table_declares_its_columns(defs: dg.Definitions) -> None:
     faults = []
     for spec in specs_of(defs):
-        # `contract/shop_ready` is a statement about a shop and not a table.
+        # `contract/shop_ready` is a statement about a shop, and what a domain makes may be files, models or reports.
         if "dagster/table_name" not in spec.metadata:
-            assert spec.key.path[-1] == "shop_ready", f"{spec.key.to_user_string()} names no table"
+            is_no_table = spec.key.path[-1] == "shop_ready" or spec.group_name in DOMAINS
+            assert is_no_table, f"{spec.key.to_user_string()} names no table"
             continue
         schema = spec.metadata.get("dagster/column_schema")
         if not isinstance(schema, dg.TableSchema) or not schema.columns:
@@ -199,14 +202,28 @@ def test_the_definitions_are_loadable(defs: dg.Definitions) -> None:
 
 def test_a_job_and_a_sensor_are_there_for_every_stage(defs: dg.Definitions) -> None:
     repository = defs.get_repository_def()
-    assert {"extract", "build", "ready"} <= {job.name for job in repository.get_all_jobs()}
+    stages = {"extract", "build", "ready", "retrain"}
+    assert stages <= {job.name for job in repository.get_all_jobs()}
     covered = {
-        key
-        for job in repository.get_all_jobs()
-        if job.name in ("extract", "build", "ready")
-        for key in job.asset_layer.selected_asset_keys
+        key for job in repository.get_all_jobs() if job.name in stages for key in job.asset_layer.selected_asset_keys
     }
-    assert covered == {spec.key for spec in specs_of(defs)}
+    # The table of the API's events is made by the API. What needs no job is requested where its shop changed.
+    others = {spec.key for spec in specs_of(defs)} - covered - {SERVED_EVENTS}
+    assert {key.path[0] for key in others} == {"monitoring", "search"}
+    assert others <= {spec.key for spec in specs_of(defs) if spec.automation_condition is not None}
+
+
+def test_what_the_domains_make_is_asked_for_by_a_sensor_that_is_declared(defs: dg.Definitions) -> None:
+    """Dagster would make a sensor of its own for assets with a condition, which nobody switches on."""
+    graph = defs.resolve_asset_graph()
+    conditioned = {key for key in graph.executable_asset_keys if graph.get(key).automation_condition is not None}
+    assert conditioned == {spec.key for spec in specs_of(defs) if spec.group_name in DOMAINS}
+    repository = defs.get_repository_def()
+    targets = [
+        sensor for sensor in repository.sensor_defs if isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    ]
+    assert [sensor.name for sensor in targets] == ["automation"]
+    assert targets[0].asset_selection.resolve(graph) >= conditioned
 
 
 def test_dagster_validates_the_workspace_in_an_empty_environment() -> None:

@@ -66,12 +66,12 @@ def test_a_shop_is_written_up_to_yesterday_and_remembered(home: Home) -> None:
     }
 
 
-def test_defaults_stay_within_the_size_of_a_demo(home: Home) -> None:
+def test_defaults_are_of_the_size_of_a_demo(home: Home) -> None:
     retail, market, catalogue = home.simulate("online_retail", "olist", "anime")
     assert [made.shop for made in (retail, market, catalogue)] == ["online_retail", "olist", "anime"]
-    assert retail.rows == pytest.approx(6_300, rel=0.1)
+    assert retail.rows == pytest.approx(24_500, rel=0.1)
     rows = {file.table: file.rows for file in market.files}
-    assert 2_400 < rows["orders"] <= 3_000
+    assert 22_000 < rows["orders"] <= 27_000
     assert catalogue.rows == 300
     assert (market.plan.until - market.plan.start).days == 759
 

@@ -143,5 +143,44 @@ def test_docs_site_describes_a_table(addresses: dict[str, str], browser: object,
     _look(browser, url, ["One row is one line of an order", "line_no"], pictures / "docs.png")
 
 
-def test_mlflow_answers(addresses: dict[str, str], browser: object, pictures: Path) -> None:
+def test_lineage_goes_from_a_ready_shop_to_drift(addresses: dict[str, str], browser: object, pictures: Path) -> None:
+    url = f"{addresses['Dagster']}/assets/contract/shop_ready?view=lineage&lineageScope=downstream&lineageDepth=6"
+    wanted = ["shop_ready", "interactions", "champion", "recommendations", "drift"]
+    text = _look(browser, url, wanted, pictures / "models.png", width=1900, height=700)
+    assert "Failed" not in text
+
+
+def test_all_sensors_are_listed(addresses: dict[str, str], browser: object, pictures: Path) -> None:
+    wanted = ["automation", "build", "drift", "freshness", "inbox", "readiness", "streams", "daily_extract"]
+    _look(browser, f"{addresses['Dagster']}/automation", wanted, pictures / "sensors.png", height=900)
+
+
+def test_a_partition_of_the_champion_shows_the_decision(
+    addresses: dict[str, str], browser: object, pictures: Path
+) -> None:
+    url = f"{addresses['Dagster']}/assets/recommender/champion?view=partitions&partition=retailrocket"
+    _look(browser, url, ["retailrocket", "decision", "reason", "queries", "MLflow run"], pictures / "champion.png")
+
+
+@pytest.mark.parametrize(
+    ("asset", "texts"),
+    [
+        ("embeddings", ["anime", "embedder", "texts a second", "map"]),
+        ("collection", ["anime", "recall of the index", "anime_products_0", "weights"]),
+        ("evaluation", ["anime", "queries", "choice", "reached", "figures"]),
+    ],
+)
+def test_a_partition_of_search_shows_what_was_made(
+    asset: str, texts: list[str], addresses: dict[str, str], browser: object, pictures: Path
+) -> None:
+    url = f"{addresses['Dagster']}/assets/search/{asset}?view=partitions&partition=anime"
+    _look(browser, url, texts, pictures / f"{asset}.png")
+
+
+def test_mlflow_shows_the_runs_and_the_versions(addresses: dict[str, str], browser: object, pictures: Path) -> None:
     _look(browser, addresses["MLflow"], ["Experiments"], pictures / "mlflow.png")
+    page = f"{addresses['MLflow']}/#/models/recommender-retailrocket"
+    text = _look(browser, page, ["recommender-retailrocket", "Version 1", "trained_to"], pictures / "versions.png")
+    # Whichever it is: the decision depends on the day up to which the shop was simulated.
+    assert "champion" in text or "challenger" in text
+    _look(browser, f"{addresses['MLflow']}/#/experiments/1/runs", ["recommender/model"], pictures / "runs.png")

@@ -16,7 +16,7 @@ from resources.settings import load_settings
 from resources.shops import load_shops
 from resources.warehouse import Warehouse
 from tests.conftest import ALL_SHOPS
-from tests.orchestration.command import cartograph
+from tests.orchestration.command import SPINE, cartograph
 from tests.shared_home import copy_home, server_is_gone, shared_home
 from tests.world import faults, recount
 
@@ -110,7 +110,7 @@ class World:
         self.folder, self.home, self.pristine = folder, folder / "home", folder / "pristine"
 
     def make(self) -> None:
-        """Load three times: the shops up to a day a week ago, what came since, a correction.
+        """Load three times: the shops up to a day a week ago, what came since, a correction. With the last come models.
 
         One shop is at fault in the first load, another one in the second. In the end none is.
         """
@@ -118,14 +118,14 @@ class World:
         for shop, scale in SCALES.items():
             command(self.home, "simulate", shop, "--scale", str(scale), "--until", str(last_day - AWAY))
         price = faults.put_price(inbox, -5.0)
-        loads = [self._load(sound=False)]
+        loads = [self._load(SPINE, sound=False)]
         between = datetime.now(UTC)
         command(self.home, "simulate", "--until", str(last_day))
         faults.put_price(inbox, price)
         faults.add_title(inbox)
         faults.add_lines_without_order(inbox, last_day)
         faults.put_score(inbox, last_day, 1, 9)
-        loads.append(self._load(sound=False))
+        loads.append(self._load(SPINE, sound=False))
         faults.put_score(inbox, last_day, 2, 4)
         loads.append(self._load(sound=True))
         release(self.home)
@@ -138,8 +138,8 @@ class World:
         """A copy of the home, to change."""
         return copy_home(self.pristine, place)
 
-    def _load(self, sound: bool) -> Load:
-        said = command(self.home, "materialize", sound=sound)
+    def _load(self, *selection: str, sound: bool) -> Load:
+        said = command(self.home, "materialize", *selection, sound=sound)
         return Load(said, *declared(self.home, SCALES))
 
     def _made(self) -> dict[str, Any]:

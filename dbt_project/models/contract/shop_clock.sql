@@ -12,17 +12,17 @@ with shops (shop, timezone, currency) as (
 ),
 
 facts as (
-    select shop, order_date as day
+    select shop, order_date as day, 'extract' as origin
     from {{ changed(ref('fct_order_items')) }} as items
 
     union all
 
-    select shop, event_date as day
+    select shop, event_date as day, origin
     from {{ changed(ref('fct_events')) }} as events
 
     union all
 
-    select shop, review_date as day
+    select shop, review_date as day, 'extract' as origin
     from {{ changed(ref('fct_reviews')) }} as reviews
 ),
 
@@ -31,6 +31,8 @@ spans as (
         shop,
         min(day) as first_day,
         max(day) as last_day,
+        -- What the API hears today closes no day that the shop's extract has not brought.
+        coalesce(max(day) filter (where origin is distinct from 'api'), max(day)) as last_known_day,
         count(*) as facts
     from facts
     group by shop
@@ -41,7 +43,7 @@ select
     -- The day that is going on is not closed. Null as long as the shop has no fact.
     case
         when spans.shop is not null
-            then least(spans.last_day, ({{ wall_clock() }} at time zone shops.timezone)::date - 1)
+            then least(spans.last_known_day, ({{ wall_clock() }} at time zone shops.timezone)::date - 1)
     end as as_of,
     shops.timezone,
     shops.currency,

@@ -16,6 +16,7 @@ select
     btrim(name) as title,
     -- The note that there is no synopsis says nothing of the title.
     case when synopsis ~ '\S' and synopsis !~* '^\s*(there is )?no synopsis' then synopsis end as description,
+    nullif(nullif(regexp_replace(btrim(genres), '\s*,\s*', ', ', 'g'), ''), 'Unknown') as keywords,
     null::text as brand,
     -- A product of the contract has one category: the genre that is named first.
     nullif(nullif(btrim(split_part(genres, ',', 1)), ''), 'Unknown') as category_id,

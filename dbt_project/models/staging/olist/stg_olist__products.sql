@@ -23,6 +23,7 @@ select
     products.product_id,
     null::text as title,
     null::text as description,
+    null::text as keywords,
     null::text as brand,
     products.product_category_name as category_id,
     prices.unit_price as price,

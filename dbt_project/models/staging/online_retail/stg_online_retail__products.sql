@@ -66,6 +66,7 @@ select
     products.stock_code as product_id,
     titles.title,
     null::text as description,
+    null::text as keywords,
     null::text as brand,
     null::text as category_id,
     prices.unit_price as price,

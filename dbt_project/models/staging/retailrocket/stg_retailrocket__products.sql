@@ -6,6 +6,7 @@ select
     -- Names, texts, brands and prices are hashed in the source.
     null::text as title,
     null::text as description,
+    null::text as keywords,
     null::text as brand,
     category_id,
     null::numeric(18,4) as price,

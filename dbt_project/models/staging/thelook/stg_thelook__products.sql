@@ -6,6 +6,7 @@ select
     nullif(name, '') as title,
     -- The source has no text beyond the name.
     null::text as description,
+    null::text as keywords,
     nullif(brand, '') as brand,
     nullif(concat_ws('/', nullif(department, ''), nullif(category, '')), '') as category_id,
     round(retail_price::numeric, 4)::numeric(18,4) as price,
