@@ -115,7 +115,13 @@ class StreamRig(Asking):
         return {shard: (sequence, has_ended) for shard, sequence, has_ended in rows}
 
     def days(self, since: int = 0) -> set[Any]:
-        found = self.query("select distinct day from ledger.changes where shop = %s and change_id > %s", NAME, since)
+        """The days that the table's changes tell of; a batch of bad lines alone tells of none, `-infinity`."""
+        found = self.query(
+            "select distinct day from ledger.changes"
+            " where shop = %s and change_id > %s and (day is null or isfinite(day))",
+            NAME,
+            since,
+        )
         return {day for (day,) in found}
 
     def last_change(self) -> int:
@@ -129,8 +135,8 @@ class StreamRig(Asking):
         return [
             sorted(self.query(f"select t.*, xmin::text, ctid::text from raw_{NAME}.{TABLE} as t"), key=repr),
             sorted(self.query(f"select * from raw_{NAME}.rejects"), key=repr),
-            *(
-                sorted(self.query(f"select * from ledger.{name} {where}"), key=repr)
+            *(  # as text: Python knows no date -infinity
+                sorted(self.query(f"select t::text from ledger.{name} as t {where}"), key=repr)
                 for name in ("extracts", "shards", "gaps", "changes")
             ),
         ]

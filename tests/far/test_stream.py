@@ -125,10 +125,14 @@ def test_a_bad_record_is_set_aside_with_its_place_and_stops_nothing(rig: StreamR
     rig.check()
     before = rig.everything()
     assert rig.run().is_unchanged and rig.everything() == before
+    change = rig.last_change()
     rig.put(b"only bad ones")
     assert len(rig.run().loaded) == 1
     assert len(rig.rejects()) == len(BAD) + 1
+    assert rig.last_change() > change and not rig.days(change), "a change that touches no day"
     rig.check()
+    before = rig.everything()
+    assert rig.run().is_unchanged and rig.everything() == before
 
 
 def test_a_record_may_hold_several_objects_one_a_line(folder: StreamRig) -> None:
