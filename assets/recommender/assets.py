@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets import markdown
+from assets.columns import columns
 from assets.marts.assets import SHOP_READY
 from assets.recommender.config import load_recommender_config
 from assets.recommender.training import DOMAIN
@@ -21,18 +22,13 @@ INTERACTIONS, MODEL, CHAMPION, RECOMMENDATIONS = (
 LINEAGE = [dg.AssetKey(["contract", name]) for name in ("fct_interactions", "dim_product", "shop_clock")]
 """What the interactions are read from. Automation looks at `shop_ready` alone."""
 TABLE = "predictions.recommendations"
-COLUMNS = dg.TableSchema(
-    columns=[
-        dg.TableColumn(name, kind, description, constraints=dg.TableColumnConstraints(nullable=False))
-        for name, kind, description in (
-            ("shop", "text", "The shop."),
-            ("actor_id", "text", "The customer where known, else the visitor."),
-            ("product_ids", "text[]", "The recommended products, best first."),
-            ("scores", "real[]", "Their scores, comparable within one row alone."),
-            ("model_version", "integer", "The version of the champion that made the row."),
-            ("made_at", "timestamptz", "When it was made."),
-        )
-    ]
+COLUMNS = columns(
+    ("shop", "text", "The shop."),
+    ("actor_id", "text", "The customer where known, else the visitor."),
+    ("product_ids", "text[]", "The recommended products, best first."),
+    ("scores", "real[]", "Their scores, comparable within one row alone."),
+    ("model_version", "integer", "The version of the champion that made the row."),
+    ("made_at", "timestamptz", "When it was made."),
 )
 
 

@@ -16,6 +16,7 @@ from resources.embedder import Embedder
 from resources.settings import Settings
 from resources.vectors.collection import Manifest
 from resources.vectors.store import Store
+from resources.warehouse import Warehouse
 
 KNOWN_ITEMS = 120
 """So many queries are made of the catalogue itself."""
@@ -57,9 +58,16 @@ def _files(settings: Settings, shop: str) -> tuple[Path, Path]:
 
 
 def assess(
-    store: Store, settings: Settings, shop: str, documents: Sequence[Document], config: SearchConfig
+    warehouse: Warehouse,
+    store: Store,
+    settings: Settings,
+    shop: str,
+    documents: Sequence[Document],
+    config: SearchConfig,
 ) -> Assessment:
     """Ask the published collection all queries, and give it the weights that found most on one half of them.
+
+    Where too few were judged to choose by, it gets those of the settings.
 
     Raises:
         CollectionError: nothing was published.
@@ -74,9 +82,11 @@ def assess(
         def ask(text: str, weights: Mapping[str, float], top: int) -> list[str]:
             return [hit.product_id for hit in searcher.search(text, top=top, weights=weights)]
 
-        evaluation = evaluate(ask, queries, manifest.weights)
-    if evaluation.is_chosen:
-        store.weigh(shop, evaluation.weights)
+        evaluation = evaluate(ask, queries, config.weights.of_vectors())
+    if evaluation.weights != manifest.weights:
+        # Publishers write the same manifest.
+        with warehouse.advisory_lock(f"search {shop}"):
+            store.weigh(shop, evaluation.weights)
     digest = hashlib.blake2b(digest_size=8)
     for query in queries:
         digest.update(repr((query.text, sorted(query.grades.items()))).encode())

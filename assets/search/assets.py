@@ -1,10 +1,9 @@
 """The Dagster layer of search: documents, embeddings, collection and its evaluation, a partition a shop."""
 
-import warnings
-
 import dagster as dg
 
 from assets import markdown
+from assets.columns import columns
 from assets.marts.assets import SHOP_READY
 from assets.search.config import load_search_config
 from resources.dagster_resources import EmbedderResource, VectorsResource, WarehouseResource
@@ -25,12 +24,7 @@ LINEAGE = [
 EXAMPLES = 5
 
 
-def _columns(*columns: tuple[str, str, str]) -> dg.TableSchema:
-    filled = dg.TableColumnConstraints(nullable=False)
-    return dg.TableSchema([dg.TableColumn(name, kind, said, constraints=filled) for name, kind, said in columns])
-
-
-DOCUMENT_COLUMNS = _columns(
+DOCUMENT_COLUMNS = columns(
     ("shop", "text", "The shop."),
     ("product_id", "text", "The product."),
     ("text", "text", "What is embedded: title, brand, category path, keywords, description."),
@@ -38,7 +32,7 @@ DOCUMENT_COLUMNS = _columns(
     ("payload", "jsonb", "What filters and answers use; what a product does not have is left out."),
     ("hash", "text", "A hash of text and payload."),
 )
-EMBEDDING_COLUMNS = _columns(
+EMBEDDING_COLUMNS = columns(
     ("embedder", "text", "The model and its weights."),
     ("text_hash", "text", "A hash of the text."),
     ("vector", "bytea", "The unit vector: float32, little-endian."),
@@ -51,15 +45,13 @@ def shops_with_text(shops: dict[str, Shop]) -> list[str]:
     return [name for name, shop in shops.items() if shop.has_text]
 
 
-def build_search_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
+def build_search_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition]:
     """The assets of search, none where no shop has text of its products."""
     names = shops_with_text(shops)
     if not names:
         return []
     partitions = dg.StaticPartitionsDefinition(names)
     same_shop = dg.IdentityPartitionMapping()
-    # Without partitions on the check itself one shop's pass would clear another's failure. They are a preview.
-    warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec", dg.PreviewWarning)
 
     @dg.asset(
         key=DOCUMENTS,
@@ -177,8 +169,7 @@ def build_search_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition | dg
         client, store = warehouse.client(), vectors.client()
         with client.connect() as connection:
             found, day = kept(connection, shop), as_of(connection, shop)
-        before = store.manifest(shop)
-        manifest = publish(
+        manifest, is_new = publish(
             client,
             store,
             shop,
@@ -189,7 +180,6 @@ def build_search_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition | dg
             config,
             context.log.info,
         )
-        is_new = before is None or before.version != manifest.version
         return dg.MaterializeResult(
             metadata={
                 "shop": shop,
@@ -230,10 +220,10 @@ def build_search_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition | dg
         from assets.search.documents import kept
         from assets.search.evaluate import ratio
 
-        shop = context.partition_key
-        with warehouse.client().connect() as connection:
+        shop, client = context.partition_key, warehouse.client()
+        with client.connect() as connection:
             found = kept(connection, shop)
-        made = assess(vectors.client(), vectors.settings, shop, found, load_search_config(shop))
+        made = assess(client, vectors.client(), vectors.settings, shop, found, load_search_config(shop))
         context.log.info(f"searches by dense:bm25 {ratio(made.evaluation.weights)}")
         return dg.MaterializeResult(
             metadata={

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,11 @@ class Document:
     def title(self) -> str:
         return str(self.payload.get("title") or self.product_id)
 
-    @property
+    @cached_property
     def text_hash(self) -> str:
         return _digest(self.text)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         return _digest(self.text + "\0" + self.payload_json)
 

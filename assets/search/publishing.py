@@ -11,7 +11,7 @@ from assets.search.embeddings import vectors_of
 from resources.embedder import Embedder
 from resources.far import Say
 from resources.vectors import bm25
-from resources.vectors.collection import CollectionError, Content, Manifest, Point
+from resources.vectors.collection import CollectionError, Content, Manifest, Point, again
 from resources.vectors.store import Store
 from resources.warehouse import Warehouse
 
@@ -32,10 +32,13 @@ def publish(
     embedder: Embedder,
     config: SearchConfig,
     say: Say,
-) -> Manifest:
+) -> tuple[Manifest, bool]:
     """Publish documents, whose vectors must have been made; where nothing changed, the version that is there stays.
 
     Only one publishes for a shop at a time: others wait, over all machines that use this warehouse.
+
+    Returns:
+        The manifest of the version that is published now, and whether it is a new one.
 
     Raises:
         CollectionError: vectors are missing, or the version is not what it should be; the last one stays.
@@ -51,7 +54,7 @@ def publish(
             if missing:
                 raise CollectionError(
                     f"{shop}: {len(missing)} texts have no vector, such as that of product {missing[0]!r}. Remedy: "
-                    f"cartograph materialize 'group:search' --shop {shop}"
+                    f"{again(shop)}"
                 )
             yield [
                 Point(one.product_id, vectors[one.text_hash].tolist(), model.document(one.text), one.payload)
@@ -59,7 +62,12 @@ def publish(
             ]
 
     with warehouse.advisory_lock(f"search {shop}", lambda: say("waiting for another run that publishes")):
-        last = store.manifest(shop)
+        try:
+            last = store.manifest(shop)
+        except CollectionError as error:
+            # A pointer that was cut is written anew; where no server answers, the publication will say so itself.
+            say(f"what is published cannot be read, and is not built upon: {error}")
+            last = None
         average = bm25.average_length([one.text for one in documents])
         if last is not None and abs(average / last.average_length - 1) < LENGTHENED:
             average = last.average_length  # so that points of the last version stay as they are
@@ -76,4 +84,5 @@ def publish(
             weights=config.weights.of_vectors() if last is None else last.weights,
         )
         model = bm25.Bm25(wanted.language, average)
-        return store.publish(wanted, Content({key: one.hash for key, one in by_product.items()}, read), say)
+        done = store.publish(wanted, Content({key: one.hash for key, one in by_product.items()}, read), say)
+        return done, last is None or last.version != done.version

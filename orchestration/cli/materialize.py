@@ -33,6 +33,10 @@ _HOW_TO_SELECT = (
 )
 
 
+RUNS = {"Models": ("recommender", "monitoring"), "Search": ("search",)}
+"""The domains that one run makes for a shop: they have the same partitions, as not every shop has all."""
+
+
 @dataclass
 class Outcome:
     """What became of the assets in one call."""
@@ -91,7 +95,7 @@ def materialize(selection: str | None = None, shop_name: str | None = None) -> O
         raw = sorted(key for key in selected if key.path[0] == "raw" and key not in partitioned)
         events = [key for key in partitioned if key.path[0] == "raw"]
         ready = [key for key in partitioned if key == SHOP_READY]
-        domains = [key for key in partitioned if key not in (*events, *ready)]
+        of_shops = [key for key in partitioned if key not in (*events, *ready)]
         built = sorted(key for key in selected if key.path[0] != "raw" and key not in partitioned)
         if raw:
             _run("Extract", defs, instance, raw, None, outcome)
@@ -107,15 +111,14 @@ def materialize(selection: str | None = None, shop_name: str | None = None) -> O
                     _run(f"Declare {name} ready", defs, instance, ready, name, outcome)
                 elif state not in ("ready", "no data"):
                     outcome.unready[name] = state
-        for name, keys in [(name, keys) for name in shops for keys in _runs(graph, domains)]:
+        for name, what, domains in [(name, *run) for name in shops for run in RUNS.items()]:
             if shop_name not in (None, name):
                 continue
-            mine = [key for key in keys if _has_partition(graph.get(key), name)]
+            mine = [key for key in of_shops if key.path[0] in domains and _has_partition(graph.get(key), name)]
             if not mine or not (selection or _is_outdated(instance, mine, name)):
                 continue
             state = _state(instance, shops[name], shops)
             if state == "ready":
-                what = "Search" if {key.path[0] for key in mine} == {"search"} else "Models"
                 _run(f"{what} of {name}", defs, instance, mine, name, outcome)
             elif state != "no data":
                 stale = "it changed since it was declared ready: run `cartograph materialize`"
@@ -190,14 +193,6 @@ def _state(instance: dg.DagsterInstance, shop: Shop, shops: dict[str, Shop]) -> 
     if not failures:
         return "ready"
     return f"{len(failures)} tests fail as before: {_first_three(sorted(failures))}"
-
-
-def _runs(graph: Any, keys: list[dg.AssetKey]) -> list[list[dg.AssetKey]]:
-    """Assets of the domains by run: one run takes those with the same partitions, as not every shop has all."""
-    by_partitions: dict[tuple[str, ...], list[dg.AssetKey]] = {}
-    for key in keys:
-        by_partitions.setdefault(tuple(graph.get(key).partitions_def.get_partition_keys()), []).append(key)
-    return list(by_partitions.values())
 
 
 def _has_partition(node: Any, name: str) -> bool:

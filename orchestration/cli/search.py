@@ -39,8 +39,9 @@ def find(shop: str, text: str, where: Mapping[str, Any], top: int) -> tuple[list
     """What a search finds, in which collection, and the seconds that it took, without those for loading the model."""
     config = load_search_config(shop)
     with connect(shop) as reader:
-        searcher = Searcher(reader, Embedder.of(reader.manifest.embedder), config.candidates)
-        searcher.search(text, where, 1)
+        embedder = Embedder.of(reader.manifest.embedder)
+        embedder.embed(["a text that has the model loaded"])
+        searcher = Searcher(reader, embedder, config.candidates)
         begun = time.perf_counter()
         hits = searcher.search(text, where, top)
         return hits, reader.manifest, time.perf_counter() - begun

@@ -22,6 +22,16 @@ class CollectionError(Exception):
     """A collection cannot be read or published; the message names it and the remedy."""
 
 
+def unpublished(shop: str) -> CollectionError:
+    """What is raised where readers find no version of a shop."""
+    return CollectionError(f"no products of {shop} were published yet. Remedy: {again(shop)}")
+
+
+def again(shop: str) -> str:
+    """The command that publishes the products of a shop, for the remedy of an error."""
+    return f"cartograph materialize 'group:search' --shop {shop}"
+
+
 @dataclass(frozen=True)
 class Point:
     """One product of a collection.

@@ -29,8 +29,19 @@ from typing import Any
 
 from resources.failpoints import failpoint
 from resources.far import Say
+from resources.filesystem import whole_file
 from resources.vectors import edge
-from resources.vectors.collection import KEPT, CollectionError, Content, Manifest, alias_of, batches, check_recall
+from resources.vectors.collection import (
+    KEPT,
+    CollectionError,
+    Content,
+    Manifest,
+    again,
+    alias_of,
+    batches,
+    check_recall,
+    unpublished,
+)
 from resources.vectors.reader import EdgeReader
 
 REWRITTEN = 0.2
@@ -96,7 +107,7 @@ class _Folder:
             return None
         except ValueError as error:
             raise CollectionError(
-                f"{self.pointer}: this is no manifest of a collection ({error}). Remedy: {_again(self.shop)}"
+                f"{self.pointer}: this is no manifest of a collection ({error}). Remedy: {again(self.shop)}"
             ) from error
 
     def folder(self, version: int) -> Path:
@@ -106,7 +117,7 @@ class _Folder:
         while True:
             manifest = self.manifest()
             if manifest is None:
-                raise CollectionError(f"no products of {self.shop} were published yet. Remedy: {_again(self.shop)}")
+                raise unpublished(self.shop)
             with contextlib.ExitStack() as stack:
                 folder = self.folder(manifest.version)
                 try:
@@ -117,18 +128,20 @@ class _Folder:
                     if self.manifest() != manifest:
                         continue  # two newer versions were published since the pointer was read
                     raise CollectionError(
-                        f"{error.filename}: this file is missing. Remedy: {_again(self.shop)}"
+                        f"{error.filename}: this file is missing. Remedy: {again(self.shop)}"
                     ) from error
                 except CollectionError as error:
-                    raise CollectionError(f"{error} Remedy: {_again(self.shop)}") from error
+                    raise CollectionError(f"{error} Remedy: {again(self.shop)}") from error
                 return EdgeReader(manifest, shard, stack.pop_all())
 
     def publish(self, wanted: Manifest, content: Content, say: Say) -> Manifest:
         with self._alone():
-            last = self._usable(say)
+            last, published = self._last(say)
+            numbers = self._numbers()
             # A number is not given twice: a reader may still hold the one that has it.
-            version = 1 + max(self._numbers(), default=0)
-            self._clear()
+            version = 1 + max([*numbers, published or 0])
+            # Nobody reads what a publisher that was killed has left; where it cannot be known what is read, all stays.
+            self._remove([] if published is None else [number for number in numbers if number > published])
             if last is not None and last.is_like(wanted) and last.content == wanted.content:
                 return last
             done = self._made(wanted.with_(version=version), last, content, say)
@@ -173,7 +186,7 @@ class _Folder:
         with self._alone():
             manifest = self.manifest()
             if manifest is None:
-                raise CollectionError(f"no products of {self.shop} were published yet. Remedy: {_again(self.shop)}")
+                raise unpublished(self.shop)
             if dict(weights) != dict(manifest.weights):
                 self._point(manifest.with_(weights=dict(weights)))
 
@@ -196,33 +209,26 @@ class _Folder:
                 ) from error
             yield
 
-    def _usable(self, say: Say) -> Manifest | None:
-        """The last version, None where there is none that can be read: then all is written anew."""
+    def _last(self, say: Say) -> tuple[Manifest | None, int | None]:
+        """The last version, None where there is none that can be read: then all is written anew.
+
+        Besides it the number that is published: 0 before the first, None where it cannot be known.
+        """
+        published: int | None = None
         try:
             last = self.manifest()
+            published = 0 if last is None else last.version
             if last is not None:
                 whole(self.folder(last.version))
                 edge.load(self.folder(last.version) / "shard").close()
         except (CollectionError, FileNotFoundError) as error:
             say(f"the published version cannot be built upon: {error}")
-            return None
-        return last
+            return None, published
+        return last, published
 
     def _numbers(self) -> list[int]:
-        """The versions that are there or are said to be, the published one among them."""
-        found = {int(folder.name) for folder in self.versions.glob("[0-9]*")}
-        with contextlib.suppress(CollectionError):  # a pointer that cannot be read names none
-            manifest = self.manifest()
-            found |= set() if manifest is None else {manifest.version}
-        return sorted(found)
-
-    def _clear(self) -> None:
-        """Remove what a publisher that was killed has left: nobody reads it."""
-        self._remove([])
-        with contextlib.suppress(CollectionError):  # what is published cannot be known: all stays until something is
-            manifest = self.manifest()
-            published = 0 if manifest is None else manifest.version
-            self._remove([number for number in self._numbers() if number > published])
+        """The versions that are there."""
+        return sorted(int(folder.name) for folder in self.versions.glob("[0-9]*"))
 
     def _write(
         self, draft: Path, wanted: Manifest, content: Content, changed: list[str], gone: list[str], say: Say
@@ -255,7 +261,7 @@ class _Folder:
             if there != content.hashes.keys() or edge.count(shard) != len(there):
                 raise CollectionError(
                     f"{wanted.name}: {len(there - content.hashes.keys())} points too many and "
-                    f"{len(content.hashes.keys() - there)} missing. Remedy: {_again(self.shop)}"
+                    f"{len(content.hashes.keys() - there)} missing. Remedy: {again(self.shop)}"
                 )
             recall = check_recall(wanted.name, edge.recall(shard))
         finally:
@@ -263,11 +269,8 @@ class _Folder:
         return wanted.with_(points=len(there), recall=recall, made_at=datetime.now(UTC).isoformat(timespec="seconds"))
 
     def _point(self, manifest: Manifest) -> None:
-        writing = self.pointer.with_suffix(".part")
-        writing.write_text(manifest.to_json(), encoding="utf-8")
-        _sync(writing)
-        os.replace(writing, self.pointer)
-        _sync(self.root)
+        with whole_file(str(self.root), self.pointer.name) as stream:
+            stream.write(manifest.to_json().encode("utf-8"))
 
     def _remove(self, numbers: Iterable[int]) -> None:
         """Remove versions but those that a reader holds, and all drafts."""
@@ -347,10 +350,6 @@ def _copy_sparse(source: Path, copy: Path) -> None:
             end = os.lseek(read.fileno(), at, os.SEEK_HOLE)
             while at < end:
                 at += os.pwrite(write.fileno(), os.pread(read.fileno(), min(end - at, BLOCK), at), at)
-
-
-def _again(shop: str) -> str:
-    return f"cartograph materialize 'group:search' --shop {shop}"
 
 
 def _optimize(shard: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from resources.vectors.checks import check_filter, check_id, check_order, check_page, check_query
 from resources.vectors.collection import CollectionError, Manifest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 IDS = "have ids that point_id() makes from products; give that of one that is there"
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """A published version of a shop's collection, asked as one of `QdrantClient`, less the name of the collection.
 
     `using` is `dense` or `bm25`. A query may be a vector, a SparseVector, the id of a point (its neighbours, without
@@ -27,55 +28,6 @@ class Reader(Protocol):
     """
 
     manifest: Manifest
-
-    def query_points(
-        self,
-        query: Any = None,
-        using: str | None = None,
-        prefetch: Any = None,
-        query_filter: models.Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        limit: int = 10,
-        offset: int | None = None,
-        with_payload: bool | Sequence[str] = True,
-        with_vectors: bool | Sequence[str] = False,
-        score_threshold: float | None = None,
-    ) -> QueryResponse:
-        """The points that fit a query best.
-
-        Raises:
-            QueryError: the query names a field, vector or point that is not there, or cannot be read.
-            CollectionError: the reader was closed, or no server answers.
-        """
-
-    def scroll(
-        self,
-        scroll_filter: models.Filter | None = None,
-        limit: int = 10,
-        order_by: Any = None,
-        offset: Any = None,
-        with_payload: bool | Sequence[str] = True,
-        with_vectors: bool | Sequence[str] = False,
-    ) -> tuple[list[models.Record], Any]:
-        """Points page by page, in the order of their ids or of a field, and where the next page begins."""
-
-    def count(self, count_filter: models.Filter | None = None, exact: bool = True) -> models.CountResult:
-        """How many points fit a filter."""
-
-    def close(self) -> None:
-        """Let go of the version, so that it may be removed."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-class EdgeReader:
-    """A version in a folder, asked in this process; it holds the version until it is closed."""
-
-    def __init__(self, manifest: Manifest, shard: qdrant_edge.EdgeShard, held: contextlib.ExitStack) -> None:
-        self.manifest, self._shard, self._held, self._is_closed = manifest, shard, held, False
-        self._translator = Translator(self._vector_of)
 
     def __enter__(self) -> Self:
         return self
@@ -96,38 +48,25 @@ class EdgeReader:
         with_vectors: bool | Sequence[str] = False,
         score_threshold: float | None = None,
     ) -> QueryResponse:
-        import qdrant_edge as edge
-        from qdrant_client import models
-        from qdrant_client.http.models import QueryResponse
+        """The points that fit a query best.
 
+        Raises:
+            QueryError: the query names a field, vector or point that is not there, or cannot be read.
+            CollectionError: the reader was closed, or no server answers.
+        """
         check_page(limit, offset)
         check_query(self.manifest, query, using, prefetch, query_filter)
-        with self._asked():
-            found = self._shard.query(
-                edge.QueryRequest(
-                    limit=limit,
-                    offset=offset,
-                    query=self._translator.query(query, using),
-                    prefetches=self._translator.prefetch(prefetch),
-                    filter=without(filter_of(query_filter), ids_of(query)),
-                    params=params(search_params),
-                    score_threshold=score_threshold,
-                    with_payload=_payload(with_payload),
-                    with_vector=_vectors(with_vectors),
-                )
-            )
-        return QueryResponse(
-            points=[
-                models.ScoredPoint(
-                    id=str(point.id),
-                    version=point.version,
-                    score=point.score,
-                    payload=point.payload if with_payload else None,
-                    vector=_vector(point.vector),
-                    order_value=point.order_value,
-                )
-                for point in found
-            ]
+        return self._query_points(
+            query=query,
+            using=using,
+            prefetch=prefetch,
+            query_filter=query_filter,
+            search_params=search_params,
+            limit=limit,
+            offset=offset,
+            with_payload=with_payload,
+            with_vectors=with_vectors,
+            score_threshold=score_threshold,
         )
 
     def scroll(
@@ -139,25 +78,121 @@ class EdgeReader:
         with_payload: bool | Sequence[str] = True,
         with_vectors: bool | Sequence[str] = False,
     ) -> tuple[list[models.Record], Any]:
+        """Points page by page, in the order of their ids or of a field, and where the next page begins.
+
+        Raises:
+            QueryError: a value cannot be meant.
+            CollectionError: the reader was closed, or no server answers.
+        """
+        check_filter(self.manifest, scroll_filter)
+        check_page(limit)
+        if offset is not None:
+            check_id(self.manifest, offset)
+        if order_by is not None:
+            check_order(self.manifest, order_by)
+            if offset is not None:
+                raise QueryError("points in the order of a field have no offset; go on with OrderBy(start_from=...)")
+        return self._scroll(
+            scroll_filter=scroll_filter,
+            limit=limit,
+            order_by=order_by,
+            offset=offset,
+            with_payload=with_payload,
+            with_vectors=with_vectors,
+        )
+
+    def count(self, count_filter: models.Filter | None = None, exact: bool = True) -> models.CountResult:
+        """How many points fit a filter.
+
+        Raises:
+            QueryError: a condition cannot be fulfilled as it was meant.
+            CollectionError: the reader was closed, or no server answers.
+        """
+        check_filter(self.manifest, count_filter)
+        return self._count(count_filter=count_filter, exact=exact)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the version, so that it may be removed."""
+
+    # What an engine answers to what was checked; `asked` has each parameter of the public method.
+
+    @abstractmethod
+    def _query_points(self, **asked: Any) -> QueryResponse: ...
+
+    @abstractmethod
+    def _scroll(self, **asked: Any) -> tuple[list[models.Record], Any]: ...
+
+    @abstractmethod
+    def _count(self, **asked: Any) -> models.CountResult: ...
+
+
+class EdgeReader(Reader):
+    """A version in a folder, asked in this process; it holds the version until it is closed."""
+
+    def __init__(self, manifest: Manifest, shard: qdrant_edge.EdgeShard, held: contextlib.ExitStack) -> None:
+        self.manifest, self._shard, self._held, self._is_closed = manifest, shard, held, False
+        self._translator = Translator(self._vector_of)
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self._shard.close()
+            self._held.close()
+
+    def _query_points(self, **asked: Any) -> QueryResponse:
+        import qdrant_edge as edge
+        from qdrant_client import models
+        from qdrant_client.http.models import QueryResponse
+
+        query = asked["query"]
+        with self._asked():
+            found = self._shard.query(
+                edge.QueryRequest(
+                    limit=asked["limit"],
+                    offset=asked["offset"],
+                    query=self._translator.query(query, asked["using"]),
+                    prefetches=self._translator.prefetch(asked["prefetch"]),
+                    filter=without(filter_of(asked["query_filter"]), ids_of(query)),
+                    params=params(asked["search_params"]),
+                    score_threshold=asked["score_threshold"],
+                    with_payload=_payload(asked["with_payload"]),
+                    with_vector=_vectors(asked["with_vectors"]),
+                )
+            )
+        return QueryResponse(
+            points=[
+                models.ScoredPoint(
+                    id=str(point.id),
+                    version=point.version,
+                    score=point.score,
+                    payload=point.payload if asked["with_payload"] else None,
+                    vector=_vector(point.vector),
+                    order_value=point.order_value,
+                )
+                for point in found
+            ]
+        )
+
+    def _scroll(self, **asked: Any) -> tuple[list[models.Record], Any]:
         import qdrant_edge as edge
         from qdrant_client import models
 
-        _check_scroll(self.manifest, scroll_filter, limit, order_by, offset)
         with self._asked():
             found, following = self._shard.scroll(
                 edge.ScrollRequest(
-                    offset=offset,
-                    limit=limit,
-                    filter=filter_of(scroll_filter),
-                    with_payload=_payload(with_payload),
-                    with_vector=_vectors(with_vectors),
-                    order_by=None if order_by is None else _order_by(order_by),
+                    offset=asked["offset"],
+                    limit=asked["limit"],
+                    filter=filter_of(asked["scroll_filter"]),
+                    with_payload=_payload(asked["with_payload"]),
+                    with_vector=_vectors(asked["with_vectors"]),
+                    order_by=None if asked["order_by"] is None else order_by(asked["order_by"]),
                 )
             )
         records = [
             models.Record(
                 id=str(point.id),
-                payload=point.payload if with_payload else None,
+                payload=point.payload if asked["with_payload"] else None,
                 vector=_vector(point.vector),
                 order_value=point.order_value,
             )
@@ -165,20 +200,13 @@ class EdgeReader:
         ]
         return records, None if following is None else str(following)
 
-    def count(self, count_filter: models.Filter | None = None, exact: bool = True) -> models.CountResult:
+    def _count(self, **asked: Any) -> models.CountResult:
         import qdrant_edge as edge
         from qdrant_client import models
 
-        check_filter(self.manifest, count_filter)
         with self._asked():
-            found = self._shard.count(edge.CountRequest(exact=exact, filter=filter_of(count_filter)))
+            found = self._shard.count(edge.CountRequest(exact=asked["exact"], filter=filter_of(asked["count_filter"])))
         return models.CountResult(count=found)
-
-    def close(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._shard.close()
-            self._held.close()
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[None]:
@@ -202,24 +230,6 @@ class EdgeReader:
             raise QueryError(f"{self.manifest.name} has no point {id!r}. Points of {self.manifest.name} {IDS}")
         vectors: Any = found[0].vector
         return vectors[using]
-
-
-_order_by = order_by  # the parameter of `scroll` has its name
-
-
-def _check_scroll(manifest: Manifest, scroll_filter: Any, limit: int, order_by: Any, offset: Any) -> None:
-    """
-    Raises:
-        QueryError: a value cannot be meant.
-    """
-    check_filter(manifest, scroll_filter)
-    check_page(limit)
-    if offset is not None:
-        check_id(manifest, offset)
-    if order_by is not None:
-        check_order(manifest, order_by)
-        if offset is not None:
-            raise QueryError("points in the order of a field have no offset; go on with OrderBy(start_from=...)")
 
 
 def _payload(given: Any) -> Any:
@@ -251,7 +261,7 @@ def _vector(given: Any) -> Any:
     }
 
 
-class ServerReader:
+class ServerReader(Reader):
     """A version on a server. Once it was removed, for two newer ones were published, the newest takes its place."""
 
     def __init__(self, client: QdrantClient, newest: Callable[[], Manifest]) -> None:
@@ -262,66 +272,19 @@ class ServerReader:
         self._client, self._newest = client, newest
         self.manifest = newest()
 
-    def __enter__(self) -> Self:
-        return self
+    def close(self) -> None:
+        """Nothing is held: the client is its store's, and other readers ask it too."""
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def query_points(
-        self,
-        query: Any = None,
-        using: str | None = None,
-        prefetch: Any = None,
-        query_filter: models.Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        limit: int = 10,
-        offset: int | None = None,
-        with_payload: bool | Sequence[str] = True,
-        with_vectors: bool | Sequence[str] = False,
-        score_threshold: float | None = None,
-    ) -> QueryResponse:
-        check_page(limit, offset)
-        check_query(self.manifest, query, using, prefetch, query_filter)
-        found: QueryResponse = self._ask(
-            "query_points",
-            query=query,
-            using=using,
-            prefetch=prefetch,
-            query_filter=query_filter,
-            search_params=search_params,
-            limit=limit,
-            offset=offset,
-            with_payload=with_payload,
-            with_vectors=with_vectors,
-            score_threshold=score_threshold,
-        )
+    def _query_points(self, **asked: Any) -> QueryResponse:
+        found: QueryResponse = self._ask("query_points", **asked)
         return found
 
-    def scroll(
-        self,
-        scroll_filter: models.Filter | None = None,
-        limit: int = 10,
-        order_by: Any = None,
-        offset: Any = None,
-        with_payload: bool | Sequence[str] = True,
-        with_vectors: bool | Sequence[str] = False,
-    ) -> tuple[list[models.Record], Any]:
-        _check_scroll(self.manifest, scroll_filter, limit, order_by, offset)
-        records, following = self._ask(
-            "scroll",
-            scroll_filter=scroll_filter,
-            limit=limit,
-            order_by=order_by,
-            offset=offset,
-            with_payload=with_payload,
-            with_vectors=with_vectors,
-        )
+    def _scroll(self, **asked: Any) -> tuple[list[models.Record], Any]:
+        records, following = self._ask("scroll", **asked)
         return records, following
 
-    def count(self, count_filter: models.Filter | None = None, exact: bool = True) -> models.CountResult:
-        check_filter(self.manifest, count_filter)
-        found: models.CountResult = self._ask("count", count_filter=count_filter, exact=exact)
+    def _count(self, **asked: Any) -> models.CountResult:
+        found: models.CountResult = self._ask("count", **asked)
         return found
 
     def _ask(self, call: str, **values: Any) -> Any:
@@ -342,9 +305,6 @@ class ServerReader:
                     raise QueryError(f"{error}. Points of {self.manifest.name} {IDS}") from error
             self.manifest = self._newest()
             return getattr(self._client, call)(self.manifest.name, **values)
-
-    def close(self) -> None:
-        """Nothing is held: the client is its store's, and other readers ask it too."""
 
 
 def is_missing(error: Exception) -> bool:

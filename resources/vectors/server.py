@@ -21,6 +21,7 @@ from resources.vectors.collection import (
     batches,
     check_recall,
     point_id,
+    unpublished,
 )
 from resources.vectors.reader import ServerReader, answered
 
@@ -78,10 +79,7 @@ class ServerStore:
         def newest() -> Manifest:
             manifest = self.manifest(shop)
             if manifest is None:
-                raise CollectionError(
-                    f"no products of {shop} were published yet. Remedy: "
-                    f"cartograph materialize 'group:search' --shop {shop}"
-                )
+                raise unpublished(shop)
             return manifest
 
         return ServerReader(self.client, newest)
@@ -120,7 +118,7 @@ class ServerStore:
     def weigh(self, shop: str, weights: Mapping[str, float]) -> None:
         manifest = self.manifest(shop)
         if manifest is None:
-            raise CollectionError(f"no products of {shop} were published yet; there is nothing to weigh")
+            raise unpublished(shop)
         if dict(weights) != dict(manifest.weights):
             self._describe(manifest.with_(weights=dict(weights)))
 

@@ -38,8 +38,8 @@ class Served:
     manifest: Manifest
     searcher: Searcher
     loaded_at: datetime
-    users: int = 0
-    is_replaced: bool = False
+    users: int = 1
+    """The requests that borrow it, and the process as long as it serves it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Searchers:
         for shop in tuple(self.loaded):
             with self._lock:
                 served = self.loaded.pop(shop)
-            self._replace(served)
+            self._release(served)
 
     @contextmanager
     def borrowed(self, shop: str) -> Iterator[Served]:
@@ -103,11 +103,7 @@ class Searchers:
         try:
             yield served
         finally:
-            with self._lock:
-                served.users -= 1
-                is_due = served.is_replaced and not served.users
-            if is_due:
-                served.searcher.reader.close()
+            self._release(served)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -136,9 +132,9 @@ class Searchers:
 
     def _follow(self, store: Store, shop: str, manifest: Manifest | None) -> None:
         """Serve what is published, where it is not what is served."""
+        self.unpublished = self.unpublished | {shop} if manifest is None else self.unpublished - {shop}
         served = self.loaded.get(shop)
         if manifest is None or (served is not None and served.manifest == manifest):
-            self.unpublished = self.unpublished | {shop} if manifest is None else self.unpublished - {shop}
             self._forgive(shop)
             return
         failed = self.failed.get(shop)
@@ -152,8 +148,7 @@ class Searchers:
         with self._lock:
             before, self.loaded[shop] = self.loaded.get(shop), opened
         if before is not None:
-            self._replace(before)
-        self.unpublished -= {shop}
+            self._release(before)
         self._forgive(shop)
         SEARCH_VERSION.labels(shop).set(opened.manifest.version)
         _log.warning(f"{opened.manifest.name} is searched: {opened.manifest.points:,} products")
@@ -197,10 +192,10 @@ class Searchers:
                 return served.searcher.embedder
         return Embedder.of(identity, self.settings)
 
-    def _replace(self, served: Served) -> None:
+    def _release(self, served: Served) -> None:
         """Close it, or leave that to the last who uses it. While it is open, the publisher cannot remove its files."""
         with self._lock:
-            served.is_replaced = True
+            served.users -= 1
             is_due = not served.users
         if is_due:
             served.searcher.reader.close()

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestration.cli.materialize import said, select
+from orchestration.automation import DOMAINS
+from orchestration.cli.materialize import RUNS, said, select
 from orchestration.cli.session import CommandError
 from resources.settings import load_settings
 from resources.warehouse import Warehouse
@@ -269,6 +270,16 @@ def test_a_selection_names_assets(selection: str | None, count: int) -> None:
     from orchestration.definitions import defs
 
     assert len(select(selection, defs.resolve_asset_graph(), None)) == count
+
+
+def test_every_domain_is_made_in_a_run_with_its_partitions() -> None:
+    from orchestration.definitions import defs
+
+    assert sorted(domain for domains in RUNS.values() for domain in domains) == sorted(DOMAINS)
+    graph = defs.resolve_asset_graph()
+    for domains in RUNS.values():
+        keys = [key for key in graph.executable_asset_keys if key.path[0] in domains]
+        assert len({tuple(graph.get(key).partitions_def.get_partition_keys()) for key in keys}) == 1
 
 
 @pytest.mark.parametrize(

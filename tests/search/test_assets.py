@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.search.assess import queries_of
+from assets.search.assess import assess, queries_of
 from assets.search.assets import COLLECTION, DOCUMENTS, EMBEDDINGS, EVALUATION, build_search_assets
-from assets.search.config import load_search_config
+from assets.search.config import Weights, load_search_config
 from assets.search.documents import kept
 from assets.search.publishing import publish
 from assets.search.retrieve import Searcher, SearchError
@@ -24,6 +25,7 @@ from resources.vectors.collection import CollectionError
 from resources.vectors.folder import FolderStore
 from resources.warehouse import Warehouse
 from tests.conftest import ALL_SHOPS
+from tests.serving.rig import wait_until
 
 SHOP = "online_retail"
 DDL = """
@@ -200,9 +202,20 @@ def test_texts_without_vectors_are_not_published(catalogue: Catalogue) -> None:
     assert found(catalogue.searcher(), "alarm clock")[0] == "6", "the version before answers"
 
 
-def test_publishers_of_one_shop_come_one_after_the_other(catalogue: Catalogue) -> None:
-    import threading
+def test_a_pointer_that_was_cut_is_written_anew(catalogue: Catalogue) -> None:
+    first = catalogue.make(*ALL)
+    pointer = catalogue.home / "vectors" / f"{SHOP}_products" / "current.json"
+    pointer.write_bytes(pointer.read_bytes()[: pointer.stat().st_size // 2])
+    with pytest.raises(CollectionError, match=r"current\.json: this is no manifest"):
+        catalogue.searcher()
+    mended = catalogue.make(COLLECTION)
+    assert (mended["published"], int(mended["version"])) == (True, int(first["version"]) + 1)
+    assert mended["weights"] == load_search_config(SHOP).weights.of_vectors()
+    assert found(catalogue.searcher(), "alarm clock")[0] == "6"
+    assert catalogue.make(COLLECTION)["published"] is False
 
+
+def test_publishers_of_one_shop_come_one_after_the_other(catalogue: Catalogue) -> None:
     catalogue.make(DOCUMENTS, EMBEDDINGS)
     store, config, said = FolderStore(catalogue.home / "vectors"), load_search_config(SHOP), list[str]()
     with catalogue.warehouse.connect() as connection:
@@ -210,7 +223,7 @@ def test_publishers_of_one_shop_come_one_after_the_other(catalogue: Catalogue) -
     embedder, done = Embedder(), list[int]()
 
     def run() -> None:
-        made = publish(
+        made, _ = publish(
             catalogue.warehouse, store, SHOP, "en", documents, None, embedder, config, lambda line: said.append(line)
         )
         done.append(made.version)
@@ -219,8 +232,7 @@ def test_publishers_of_one_shop_come_one_after_the_other(catalogue: Catalogue) -
         both = [threading.Thread(target=run) for _ in range(2)]
         for one in both:
             one.start()
-        while said.count("waiting for another run that publishes") < 2:
-            pass
+        wait_until(lambda: said.count("waiting for another run that publishes") == 2)
         assert done == []
     for one in both:
         one.join()
@@ -244,6 +256,35 @@ def test_judged_queries_choose_the_weights_that_searches_use(catalogue: Catalogu
     with catalogue.warehouse.connect() as connection:
         asked_of = queries_of(load_settings(home=catalogue.home), SHOP, kept(connection, SHOP), 1)
     assert len(asked_of) > len(asked), "and such as the catalogue gives"
+
+
+def test_other_weights_of_the_settings_are_used_from_the_next_evaluation_on(catalogue: Catalogue) -> None:
+    before = catalogue.make(*ALL)
+    settings, store = load_settings(home=catalogue.home), FolderStore(catalogue.home / "vectors")
+    config = load_search_config(SHOP).model_copy(update={"weights": Weights(dense=3, bm25=1)})
+    assert config.weights.of_vectors() != before["weights"]
+    with catalogue.warehouse.connect() as connection:
+        documents = kept(connection, SHOP)
+    others = "select count(*) from pg_stat_activity where application_name = %s and wait_event = 'advisory'"
+
+    def weights() -> Mapping[str, float]:
+        with store.reader(SHOP) as reader:
+            return reader.manifest.weights
+
+    def waiting() -> bool:
+        with catalogue.warehouse.connect() as connection:
+            return connection.execute(others, [f"cartograph lock search {SHOP}"]).fetchone() == (1,)
+
+    evaluating = threading.Thread(
+        target=assess, args=(catalogue.warehouse, store, settings, SHOP, documents, config), daemon=True
+    )
+    with catalogue.warehouse.advisory_lock(f"search {SHOP}"):
+        evaluating.start()
+        wait_until(waiting)
+        assert weights() == before["weights"], "another publishes"
+    evaluating.join(120)
+    assert weights() == {"dense": 3.0, "bm25": 1.0}
+    assert store.manifest(SHOP).version == int(before["version"])
 
 
 def test_wrong_judgements_name_their_line(catalogue: Catalogue) -> None:

@@ -42,12 +42,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], Any], seconds: float = 120, pause: float = 0.03) -> None:
     """Return when a condition holds; the limit is there to end what hangs, not to measure."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, f"it did not come to pass in {seconds} s"
-        time.sleep(0.03)
+        time.sleep(pause)
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,23 @@ class Answer:
         return self.json["detail"]
 
 
+IDLE_SECONDS = 3.0
+"""The server closes what is idle for five seconds, and a request that is on its way then has no answer."""
+
+
 class Client:
-    """One connection, kept open; a new one after a failure."""
+    """One connection, kept open; a new one after a failure and after a pause."""
 
     def __init__(self, port: int) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        self.asked_at = time.monotonic()
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """A body that is no bytes goes as JSON. OSError or HTTPException where there is no answer."""
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
+        if time.monotonic() - self.asked_at > IDLE_SECONDS:
+            self.connection.close()
         try:
             self.connection.request(method, path, body, {"Content-Type": "application/json", **headers})
             response = self.connection.getresponse()
@@ -82,6 +89,8 @@ class Client:
         except (OSError, http.client.HTTPException):
             self.connection.close()
             raise
+        finally:
+            self.asked_at = time.monotonic()
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, content)
 
     def get(self, path: str) -> Answer:

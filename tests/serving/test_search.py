@@ -315,7 +315,6 @@ def test_a_broken_version_leaves_the_old_one_searched_until_there_is_a_good_one(
 ) -> None:
     good = shelf.publish(100)
     wait_until(lambda: searched(client) == good.version)
-    failed = client.figure("cartograph_search_failed_loads_total", shop=SHOP)
     # The pointer is what a poll sees first: it is kept away until the version behind it is cut.
     pointer = shelf.store.root / f"{SHOP}_products" / "current.json"
     kept = pointer.read_text(encoding="utf-8")

@@ -66,13 +66,12 @@ def holder(home: Path, ready: Path) -> None:
 
 def opener(home: Path, stop: Path, opened: Path) -> None:
     """Opens a reader again and again, and looks at all of what it finds."""
-    versions = []
-    while not stop.exists():
-        with FolderStore(home).reader(SHOP) as reader:
-            check(reader, after(reader.manifest.version))
-            versions.append(reader.manifest.version)
-        time.sleep(0.05)
-    opened.write_text(json.dumps(versions))
+    with opened.open("a", buffering=1) as log:
+        while not stop.exists():
+            with FolderStore(home).reader(SHOP) as reader:
+                check(reader, after(reader.manifest.version))
+                log.write(f"{reader.manifest.version}\n")
+            time.sleep(0.05)
 
 
 def act(name: str, *given: Any) -> int:
