@@ -3,7 +3,11 @@
 import dagster as dg
 
 
-def columns(*told: tuple[str, str, str]) -> dg.TableSchema:
-    """A schema of columns that are never null, each told as its name, its type and what it holds."""
-    filled = dg.TableColumnConstraints(nullable=False)
-    return dg.TableSchema([dg.TableColumn(name, kind, said, constraints=filled) for name, kind, said in told])
+def columns(*told: tuple[str, str, str], may_be_null: tuple[str, ...] = ()) -> dg.TableSchema:
+    """A schema of columns, each told as its name, its type and what it holds; those that may be null are named."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(name, kind, said, constraints=dg.TableColumnConstraints(nullable=name in may_be_null))
+            for name, kind, said in told
+        ]
+    )

@@ -10,7 +10,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import api, loading, recommender, streaming
+from benchmarks import api, llm, loading, recommender, streaming, summaries, summary_faults
 from benchmarks.measure import cartograph, one_shop, scratch, writes
 from resources.settings import PROJECT_ROOT
 
@@ -71,11 +71,19 @@ def main() -> None:
         seconds, peak, _ = cartograph(folder / "demo", "demo")
         print("\n| the demo | seconds | peak MB |\n| --- | ---: | ---: |")
         print(f"| `cartograph demo` with the environment there | {seconds:.1f} | {peak:.0f} |\n")
+        summaries.measure(folder / "demo")
+        print()
+        summary_faults.measure()
+        print()
         loading.measure(folder, rounds=5, dlt=True)
         print()
         streaming.measure(folder)
         print()
         recommender.measure()
+        print()
+        place = folder / "llm"
+        place.mkdir(mode=0o755)
+        llm.measure(place)
         print()
         # The last, for it keeps this process to one core.
         place = folder / "api"

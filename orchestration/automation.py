@@ -9,7 +9,7 @@ from assets.marts.assets import SHOP_READY
 
 TRY_AGAIN = "*/15 * * * *"
 """When partitions whose run failed are requested again."""
-DOMAINS = ("recommender", "monitoring", "search")
+DOMAINS = ("recommender", "monitoring", "search", "summaries")
 """The groups of assets that are made again when what they stand on has another data version."""
 
 

@@ -14,6 +14,7 @@ from assets.marts.readiness import tracked_models
 from assets.monitoring.assets import build_monitoring_assets
 from assets.recommender.assets import build_recommender_assets
 from assets.search.assets import build_search_assets
+from assets.summaries.assets import build_summaries_assets
 from orchestration.automation import apply_automation, automation_sensor
 from orchestration.drift import build_drift_sensor
 from orchestration.environments import SWITCHES, sensor_status
@@ -45,6 +46,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
         *build_recommender_assets(shops),
         *build_monitoring_assets(shops),
         *build_search_assets(shops),
+        *build_summaries_assets(shops),
     ]
     assets = [item for item in made if not isinstance(item, dg.AssetChecksDefinition)]
     keys = [key for item in assets for key in item.keys]

@@ -17,6 +17,9 @@ from packaging.version import Version
 from resources.embedder import Embedder
 from resources.far import Say
 from resources.lake import Lake
+from resources.llm.client import Llm
+from resources.llm.prompts import PROMPTS_DIR
+from resources.models import MODELS_FILE
 from resources.objects import ObjectStore, object_store
 from resources.s3 import announce
 from resources.settings import Settings, load_settings
@@ -197,6 +200,18 @@ class EmbedderResource(dg.ConfigurableResource):
         return Embedder(model, settings=load_settings(home=Path(self.home)))
 
 
+class LLMResource(dg.ConfigurableResource):
+    """The language models of models.yaml. Keys are read when they are needed and are never in run config."""
+
+    home: str
+    models_file: str = str(MODELS_FILE)
+    prompts_dir: str = str(PROMPTS_DIR)
+
+    def client(self) -> Llm:
+        settings = load_settings(home=Path(self.home))
+        return Llm(settings, Path(self.models_file), Path(self.prompts_dir), Warehouse(settings))
+
+
 class QuickDbtCliResource(DbtCliResource):
     """dbt as a resource, without what DbtCliResource does before each call and nothing here uses.
 
@@ -222,6 +237,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
         "streams": StreamsResource(home=str(settings.home)),
         "vectors": VectorsResource(home=str(settings.home)),
         "embedder": EmbedderResource(home=str(settings.home)),
+        "llm": LLMResource(home=str(settings.home)),
         "tracking": TrackingResource(home=str(settings.home)),
         "dbt": QuickDbtCliResource(
             project_dir=str(settings.dbt_project),

@@ -7,7 +7,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -115,9 +116,10 @@ def _explain(path: Path, root: yaml.Node, place: tuple[str, ...], kind: type[Bas
     return f"{path}:{line_of(root, keys)}: {dotted}: {message}{'' if message.endswith('?') else '.'}"
 
 
-def _known_keys(kind: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+def _known_keys(kind: Any, path: tuple[Any, ...]) -> list[str]:
     for key in path:
-        field = kind.model_fields[key].annotation
-        assert isinstance(field, type) and issubclass(field, BaseModel), key
-        kind = field
+        # The keys of a mapping are free; what they lead to is not.
+        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[key].annotation
+        if get_origin(kind) in (Union, UnionType):
+            [kind] = [member for member in get_args(kind) if member is not NoneType]
     return list(kind.model_fields)

@@ -115,6 +115,11 @@ class Shop(_Strict):
         return bool({"orders", "events"} & set(self.provides))
 
     @property
+    def has_days(self) -> bool:
+        """Whether something of it is dated, so that its days can be told of."""
+        return bool({"orders", "events", "reviews"} & set(self.provides))
+
+    @property
     def has_text(self) -> bool:
         """Whether its products have words by which they can be found."""
         return "product_text" in self.provides

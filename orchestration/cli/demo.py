@@ -30,6 +30,13 @@ QUERIES = {
     "anime": "a detective who hunts a killer",
 }
 """What is looked for in the demo's shops."""
+QUESTIONS = {
+    "thelook": "Do you have a warm coat?",
+    "online_retail": "Do you have a lantern for the garden?",
+    "anime": "Is there a story about a detective who hunts a killer?",
+}
+OFF_TOPIC = "Which train goes to Lisbon tomorrow morning?"
+"""What is asked in the first of the demo's shops that can answer, and what none of them can."""
 _LEVELS = " ▁▂▃▄▅▆▇█"
 
 
@@ -91,6 +98,10 @@ def _show(shops: dict[str, Shop], is_default_home: bool) -> None:
     for name in (name for name, shop in shops.items() if shop.has_text and name in QUERIES):
         out.print()
         _search(name)
+    _summary(shops)
+    asked_shop = next((shop for name, shop in shops.items() if shop.has_text and name in QUESTIONS), None)
+    if asked_shop is not None:
+        _ask(asked_shop, [QUESTIONS[asked_shop.name], OFF_TOPIC])
     home = get_settings().home
     command = f"{_typed(Path(sys.executable).parent / 'cartograph')}"
     there = f"{command} --home {_typed(home)}"
@@ -99,6 +110,8 @@ def _show(shops: dict[str, Shop], is_default_home: bool) -> None:
     out.print(f"Look around: `{opening}` opens the Dagster UI, the docs site, MLflow and the API.", soft_wrap=True)
     out.print(f'Ask: {there} sql "select * from mart_country_sales order by sales desc limit 5"', soft_wrap=True)
     out.print(f'Search: {there} search "checked jacket for men" --shop thelook --where "price<80"', soft_wrap=True)
+    out.print(f'Ask in words: {there} ask "Do you have a warm coat?" --shop thelook', soft_wrap=True)
+    out.print(f"Read what happened: {there} summary --shop {next(iter(shops))}", soft_wrap=True)
     out.print("Look closer: the notebooks in notebooks/ read the same tables.", soft_wrap=True)
     first = next(iter(shops))
     out.print(f"Your own data: {command} upload {first} FILE, then {command} materialize", soft_wrap=True)
@@ -212,6 +225,36 @@ def _search(shop: str) -> None:
     said = f'Searched {shop} for "{QUERIES[shop]}" in {seconds * 1000:.0f} ms'
     console().print(said, markup=False, soft_wrap=True)
     console().print(hits_table(hits))
+
+
+def _summary(shops: dict[str, Shop]) -> None:
+    """The last day of the first shop that has a summary."""
+    from assets.summaries.store import facts_of, summary_of
+    from orchestration.cli.summary import show
+
+    with Warehouse(get_settings()).connect() as connection:
+        for shop in shops.values():
+            summary = summary_of(connection, shop.name)
+            if summary is not None:
+                console().print()
+                show(shop, summary, facts_of(connection, shop, summary.day), shows_all=False)
+                return
+
+
+def _ask(shop: Shop, questions: Iterable[str]) -> None:
+    """Questions about a shop's products, with their answers."""
+    from assets.search.answer import Done
+    from orchestration.cli.ask import answerer, said_of
+
+    out = console()
+    with answerer(shop) as asked:
+        for question in questions:
+            began = time.monotonic()
+            *_, last = asked.answer(question)
+            assert isinstance(last, Done)
+            out.print(f'\nAsked {shop.name}: "{question}"', markup=False)
+            out.print(last.answer.text, markup=False)
+            out.print(f"({said_of(last.answer, time.monotonic() - began)})", markup=False)
 
 
 def _customer_to_ask_for(connection: psycopg.Connection) -> tuple[str, str] | None:

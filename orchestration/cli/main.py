@@ -364,6 +364,52 @@ def search(
     raise typer.Exit(run_search(text, shop, where or [], top))
 
 
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="A question about the shop's products, in the shop's language.")],
+    shop: Annotated[
+        str | None, typer.Option(help="The shop. Default: CARTOGRAPH_DEFAULT_SHOP.", show_default=False)
+    ] = None,
+) -> None:
+    """Ask about the products of a shop; the answer cites those that it speaks of by their ids.
+
+    Each sentence is held against the products that were found before it is shown, and prices are read at that moment.
+    What cannot be answered from them is refused in words: exit status 1. Which model is asked stands in
+    config/models.yaml; without one it is the narrator, which lists what was found.
+
+    Examples: `cartograph ask "Do you have a warm coat?" --shop thelook`,
+    `cartograph ask "Which candle holders do you have?" --shop online_retail`
+    """
+    from orchestration.cli.ask import run_ask
+
+    raise typer.Exit(run_ask(question, shop))
+
+
+@app.command()
+def summary(
+    shop: Annotated[
+        str | None, typer.Option(help="The shop. Default: CARTOGRAPH_DEFAULT_SHOP.", show_default=False)
+    ] = None,
+    day: Annotated[
+        str | None,
+        typer.Option("--date", metavar="DATE", help="The day. Default: the last one.", show_default=False),
+    ] = None,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="Show all facts of the day, not only those that the text names.")
+    ] = False,
+) -> None:
+    """Show what happened in a shop on a day, and the facts that the text stands on.
+
+    Summaries are made by `cartograph materialize`, for the last days that config/models.yaml asks for. Who wrote one
+    (a language model, or fixed sentences) and by which prompt stands below it.
+
+    Examples: `cartograph summary --shop thelook`, `cartograph summary --shop online_retail --date 2026-03-01 --facts`
+    """
+    from orchestration.cli.summary import run_summary
+
+    raise typer.Exit(run_summary(shop, day, facts))
+
+
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})
 def dbt(context: typer.Context) -> None:
     """Run dbt on this home's warehouse, with the variables that the project needs.

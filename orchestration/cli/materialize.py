@@ -33,8 +33,9 @@ _HOW_TO_SELECT = (
 )
 
 
-RUNS = {"Models": ("recommender", "monitoring"), "Search": ("search",)}
-"""The domains that one run makes for a shop: they have the same partitions, as not every shop has all."""
+RUNS = {"Models": ("recommender", "monitoring"), "Search": ("search",), "Summaries": ("summaries",)}
+"""The domains that one run makes for a shop: they have the same partitions, as not every shop has all. What may wait
+for a language model comes last."""
 
 
 @dataclass
@@ -202,20 +203,30 @@ def _has_partition(node: Any, name: str) -> bool:
 def _is_outdated(instance: dg.DagsterInstance, keys: list[dg.AssetKey], shop: str) -> bool:
     """Whether an asset is older than the shop's declaration, was never made, or was made with other settings."""
     from assets.marts.assets import SHOP_READY
-    from assets.recommender.config import load_recommender_config
-    from assets.search.config import load_search_config
-    from resources.models import SETTINGS, config_hash
+    from resources.models import SETTINGS
 
-    load = {"recommender": load_recommender_config, "search": load_search_config}
     declared = _made(instance, SHOP_READY, shop)
     made = {key: _made(instance, key, shop) for key in keys}
     if declared is None or any(each is None or each.timestamp < declared.timestamp for each in made.values()):
         return True
     for key, event in made.items():
         held = event.asset_materialization.metadata.get(SETTINGS) if event and event.asset_materialization else None
-        if held is not None and held.value != config_hash(load[key.path[0]](shop)):
+        if held is not None and held.value != _settings(key.path[0], shop):
             return True
     return False
+
+
+def _settings(domain: str, shop: str) -> str:
+    """A hash of what a domain's assets are made with now."""
+    from assets.recommender.config import load_recommender_config
+    from assets.search.config import load_search_config
+    from assets.summaries.filling import settings_hash
+    from resources.llm.client import Llm
+    from resources.models import config_hash
+
+    if domain == "summaries":
+        return settings_hash(Llm(get_settings()), shop)
+    return config_hash({"recommender": load_recommender_config, "search": load_search_config}[domain](shop))
 
 
 def _made(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str) -> dg.EventLogRecord | None:

@@ -22,7 +22,7 @@ from resources.vectors.collection import Manifest
 
 def run_search(text: str, shop_name: str | None, where: Sequence[str], top: int) -> int:
     """Search a shop and show what was found; 1 where nothing was."""
-    shop = _searched(shop_name)
+    shop = searchable(shop_name)
     hits, manifest, seconds = find(shop.name, text, parse(where), top)
     out = console()
     if not hits:
@@ -68,8 +68,8 @@ def _cells(product: str, payload: Mapping[str, Any]) -> tuple[str, str, str, str
     )
 
 
-def _searched(name: str | None) -> Shop:
-    """The shop that is meant.
+def searchable(name: str | None) -> Shop:
+    """The shop that is meant, of those whose products can be searched.
 
     Raises:
         CommandError: it has no text, or none was named and several have.

@@ -31,11 +31,13 @@ def explain(error: Exception) -> str | None:
     from assets.extracts.errors import ExtractError
     from assets.marts.project import DbtProjectError
     from assets.promotion.promote import PromotionError
+    from assets.search.answer import AnswerError
     from assets.search.retrieve import SearchError
     from assets.search.where import WhereError
     from resources.embedded_postgres import EmbeddedPostgresError
     from resources.embedder import EmbedderError
     from resources.far import SourceError
+    from resources.llm.prompts import PromptError
     from resources.models import ModelsError
     from resources.settings import SettingsError
     from resources.shops import ShopsError
@@ -48,6 +50,7 @@ def explain(error: Exception) -> str | None:
         *(CommandError, SettingsError, ShopsError, WarehouseError, EmbeddedPostgresError),
         *(DeclarationError, ExtractError, DbtProjectError, SourceError, PromotionError, TrackingError),
         *(ModelsError, CollectionError, QueryError, EmbedderError, SearchError, WhereError),
+        *(AnswerError, PromptError),
     )
     return str(error) if isinstance(error, known) else None
 

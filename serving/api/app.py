@@ -7,12 +7,16 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
+from resources.llm.client import Llm
+from resources.llm.prompts import PROMPTS_DIR
+from resources.models import MODELS_FILE
 from resources.settings import Settings, get_settings
-from serving.api import events, health, metrics, pages, recommendations, search
+from serving.api import chat, events, health, metrics, pages, recommendations, search, summaries
 from serving.api.champions import Champions
 from serving.api.errors import refuse_values
 from serving.api.event_writer import EventWriter
@@ -25,10 +29,13 @@ from serving.api.warehouse import AwayError, Connections
 
 _log = logging.getLogger("cartograph.api")
 _DESCRIPTION = """
-Recommendations for a shop's visitors, search in its products, and what visitors do, taken in.
+Recommendations for a shop's visitors, search in its products, answers about them, what happened in the shop on a day;
+and what visitors do, taken in.
 
 * `POST /recommendations` answers from what was computed beforehand, or from the session that you send.
 * `POST /search` finds products by a text and conditions.
+* `POST /chat` answers a question about products, streamed, from those that are found; what they do not say is refused.
+* `GET /summaries/{shop}/{date}` tells a day of a shop, and the facts that the text stands on.
 * `POST /events` acknowledges when the events are on disk. Send again what was not answered: each counts once.
 * `GET /health` tells the versions of models and collections that are served and how old everything is.
 
@@ -36,8 +43,12 @@ A 503 means *not now*: try again after the seconds in its `Retry-After`.
 """
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, models_file: Path = MODELS_FILE, prompts_dir: Path = PROMPTS_DIR) -> FastAPI:
     """The application of one process. Nothing is opened before it is started.
+
+    Args:
+        models_file: where the settings of language models and answers are; read again when it changes.
+        prompts_dir: where their prompts are, likewise.
 
     Raises:
         ShopsError: the file of shops cannot be used.
@@ -50,8 +61,12 @@ def create_app(settings: Settings) -> FastAPI:
     precomputed = Precomputed(connections)
     clocks = health.Clocks()
     writer = EventWriter(connections)
-    checking = health.Checking(shops, connections, champions, searchers, precomputed, clocks, writer)
-    scoring, searching = Scoring(), Scoring("searching", search.ADMITTED)
+    scoring, searching_threads = Scoring(), Scoring("searching", search.ADMITTED)
+    reading = Scoring("summaries", summaries.ADMITTED)
+    searching = search.Searching(shops, searchers, searching_threads)
+    llm = Llm(settings, models_file, prompts_dir, connections.warehouse)
+    chatting = chat.Chatting(searching, llm, connections.warehouse, settings.home / "logs" / "answers.jsonl")
+    checking = health.Checking(shops, connections, champions, searchers, precomputed, clocks, writer, chatting)
 
     async def watch() -> None:
         """Open the warehouse, then read every few seconds what it says of predictions and clocks."""
@@ -73,6 +88,10 @@ def create_app(settings: Settings) -> FastAPI:
                 champions.start()
                 searchers.start()
                 is_first = False
+            try:
+                await asyncio.to_thread(chatting.look)
+            except Exception:  # as above
+                _log.exception("the settings of answers could not be looked at")
             # Its own thread cannot say that it hangs.
             metrics.IS_REACHABLE.labels("registry").set(champions.problem_now() is None)
             await asyncio.sleep(settings.api_poll_seconds * random.uniform(0.75, 1.25))
@@ -91,7 +110,8 @@ def create_app(settings: Settings) -> FastAPI:
             await writer.close()
             await asyncio.to_thread(champions.stop)
             scoring.close()
-            searching.close()
+            searching_threads.close()
+            reading.close()
             await asyncio.to_thread(searchers.stop)
             await connections.close()
             metrics.forget_process()
@@ -106,7 +126,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(Guard)
     app.include_router(recommendations.router(recommendations.Recommending(shops, champions, precomputed, scoring)))
-    app.include_router(search.router(search.Searching(shops, searchers, searching)))
+    app.include_router(search.router(searching))
+    app.include_router(chat.router(chatting))
+    app.include_router(summaries.router(summaries.Summaries(shops, connections, reading)))
     app.include_router(events.router(shops, writer))
     app.include_router(health.router(checking))
     app.include_router(metrics.router())

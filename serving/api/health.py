@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from serving.api.champions import Champions
+from serving.api.chat import Chatting
 from serving.api.event_writer import EventWriter
 from serving.api.precomputed import Precomputed
 from serving.api.searchers import Searchers
@@ -72,6 +73,12 @@ class Predictions(BaseModel):
 class ShopHealth(BaseModel):
     """One shop."""
 
+    language_models: list[str] = Field(
+        description="The entries of config/models.yaml that questions are put to, in turn. Empty without text of "
+        "products, or where the settings cannot be used.",
+        examples=[["deepseek", "narrator"]],
+    )
+
     champion: Loaded | None = Field(description="None before the first promotion.")
     failed_load: Failure | None
     predictions: Predictions | None = Field(description="None before the first champion's predictions.")
@@ -94,16 +101,24 @@ class Storing(BaseModel):
     problem: str | None = None
 
 
+class Settled(BaseModel):
+    """Whether config/models.yaml and the prompts, as they are now, are what questions are answered with."""
+
+    is_used: bool
+    problem: str | None = None
+
+
 class Health(BaseModel):
     """The state of one process."""
 
     status: Literal["ok", "degraded", "down"] = Field(
-        description="degraded: the registry is away, a champion or a collection could not be loaded, or events could "
-        "not be stored. down: the warehouse is away."
+        description="degraded: the registry is away, a champion or a collection could not be loaded, events could "
+        "not be stored, or settings cannot be used. down: the warehouse is away."
     )
     warehouse: Reach
     registry: Reach
     events: Storing
+    settings: Settled
     shops: dict[str, ShopHealth]
 
 
@@ -143,9 +158,10 @@ class Checking:
         precomputed: Precomputed,
         clocks: Clocks,
         writer: EventWriter,
+        chatting: Chatting,
     ) -> None:
         self.shops, self.connections, self.champions, self.searchers = shops, connections, champions, searchers
-        self.precomputed, self.clocks, self.writer = precomputed, clocks, writer
+        self.precomputed, self.clocks, self.writer, self.chatting = precomputed, clocks, writer, chatting
 
     def health(self) -> Health:
         shops = {shop: self._shop(shop) for shop in self.shops.names}
@@ -153,6 +169,7 @@ class Checking:
         is_degraded = (
             silent is not None
             or refused is not None
+            or self.chatting.problem is not None
             or any(shop.failed_load is not None or shop.failed_search is not None for shop in shops.values())
         )
         return Health(
@@ -160,6 +177,7 @@ class Checking:
             warehouse=_reach(away),
             registry=_reach(silent),
             events=Storing(is_storing=refused is None, problem=refused),
+            settings=Settled(is_used=self.chatting.problem is None, problem=self.chatting.problem),
             shops=shops,
         )
 
@@ -172,6 +190,7 @@ class Checking:
         champion, failed = self.champions.loaded.get(shop), self.champions.failed.get(shop)
         generation = self.precomputed.generations.get(shop)
         return ShopHealth(
+            language_models=self.chatting.entries.get(shop, []),
             champion=None
             if champion is None
             else Loaded(

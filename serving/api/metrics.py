@@ -84,6 +84,24 @@ IS_SEARCH_LOAD_FAILING = Gauge(
     ["shop"],
     multiprocess_mode="livemax",
 )
+CHATS = Histogram(
+    "cartograph_chat_seconds",
+    "Seconds from a question to the end of its answer, by how it ended: answered, refused or failed.",
+    ["shop", "outcome"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160),
+)
+FIRST_WORDS = Histogram(
+    "cartograph_chat_first_words_seconds",
+    "Seconds from a question to the first words of its answer.",
+    ["shop"],
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160),
+)
+CHATS_AT_WORK = Gauge("cartograph_chats_at_work", "Questions that are being answered.", multiprocess_mode="livesum")
+IS_SETTING_REFUSED = Gauge(
+    "cartograph_settings_refused",
+    "1 where config/models.yaml or a prompt cannot be used and what was there before is served on.",
+    multiprocess_mode="livemax",
+)
 IS_REACHABLE = Gauge(
     "cartograph_reachable",
     "1 where the last question to the warehouse or the registry was answered.",

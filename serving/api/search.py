@@ -133,13 +133,18 @@ class Searching:
     def __init__(self, shops: Shops, searchers: Searchers, scoring: Scoring) -> None:
         self.shops, self.searchers, self.scoring = shops, searchers, scoring
 
-    async def answer(self, question: SearchRequest) -> bytes:
-        """The rendered answer; HTTPException or RequestValidationError where there is none."""
-        shop = self.shops.meant(question.shop)
+    def shop_of(self, name: str | None) -> str:
+        """The shop of a request, where it can be searched now; else HTTPException or RequestValidationError."""
+        shop = self.shops.meant(name)
         if shop not in self.shops.searchable:
             raise HTTPException(404, f"shop {shop} has no search: it provides no product_text.")
         if shop not in self.searchers.loaded:
             raise self._missing(shop)
+        return shop
+
+    async def answer(self, question: SearchRequest) -> bytes:
+        """The rendered answer; HTTPException or RequestValidationError where there is none."""
+        shop = self.shop_of(question.shop)
         began = time.perf_counter()
         try:
             async with asyncio.timeout(_LONGEST_WAIT):

@@ -19,12 +19,14 @@ class Shops:
     """The shops of the configuration, and the one that is meant where none is named."""
 
     def __init__(self, settings: Settings) -> None:
-        shops = load_shops(settings.shops_file)
+        self.configured = shops = load_shops(settings.shops_file)
         self.names = tuple(shops)
         self.recommending = frozenset(name for name, shop in shops.items() if shop.has_interactions)
         """The shops that have a recommender."""
         self.searchable = frozenset(name for name, shop in shops.items() if shop.has_text)
         """The shops whose products can be searched."""
+        self.summarised = frozenset(name for name, shop in shops.items() if shop.has_days)
+        """The shops whose days are summarised."""
         self.default = settings.default_shop or (self.names[0] if len(self.names) == 1 else None)
         if self.default is not None and self.default not in self.names:
             raise SettingsError(

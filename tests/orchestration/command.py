@@ -12,7 +12,7 @@ from tests.orchestration.forked import starter
 
 BIN = Path(sys.executable).parent
 COMMAND = str(BIN / "cartograph")
-SPINE = "not (group:recommender or group:monitoring)"
+SPINE = "not (group:recommender or group:monitoring or group:summaries)"
 """What `materialize` is asked for where what stands on the marts is not looked at."""
 
 

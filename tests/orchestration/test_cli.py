@@ -312,7 +312,7 @@ def test_status_tells_what_is_there(demo: Demo) -> None:
     assert state["shops"][SHOP]["state"] == "ready"
     assert state["shops"][SHOP]["as_of"] == str(query(demo.home, "select as_of from contract.shop_clock")[0][0])
     by_asset = {item["asset"]: item for item in state["assets"]}
-    assert len(by_asset) == 41
+    assert len(by_asset) == 43
     # Nobody sent the API anything, so that there was nothing to read.
     assert by_asset.pop("raw/api/events")["made_at"] is None
     for name, item in by_asset.items():
@@ -330,6 +330,61 @@ def test_status_fits_a_screen(demo: Demo) -> None:
     assert max(len(line.rstrip()) for line in result.stdout.splitlines() if not line.startswith("Home")) <= 80
     assert "…" not in result.stdout and "\x1b" not in result.stdout
     assert re.search(r"^contract/shop_ready \[online_retail\] +.* 2 passed", result.stdout, re.M)
+
+
+# ask, summary
+
+
+def test_ask_answers_from_the_catalogue_and_names_the_products(demo: Demo) -> None:
+    result = cartograph(demo.home, "ask", "Do you have a lantern for the garden?")
+    assert result.returncode == 0, result.stderr
+    cited = re.findall(r"\[(\w+)\]", result.stdout)
+    titles = dict(query(demo.home, "select product_id, title from contract.dim_product"))
+    assert cited and all(re.search(rf"^ ?{product} +{titles[product][:10]}", result.stdout, re.M) for product in cited)
+    assert re.search(r"^narrator/v1, prompt [0-9a-f]{12}; [\d.]+ s$", result.stdout, re.M)
+    assert result.stderr == ""
+
+
+def test_ask_refuses_what_the_catalogue_does_not_have(demo: Demo) -> None:
+    result = cartograph(demo.home, "ask", "Which train goes to Lisbon tomorrow morning?", "--shop", SHOP)
+    assert result.returncode == 1
+    assert "found nothing in the catalogue" in result.stdout and "no model was asked" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ask", "lamp " * 10_000], "the question has 50,000 characters, and may have 2,000; shorten it"),
+        (["ask", " "], "the question is empty; ask something"),
+        (["ask", "lamp?", "--shop", "online_retial"], "did you mean 'online_retail'?"),
+        (["summary", "--shop", "online_retial"], "did you mean 'online_retail'?"),
+        (["summary", "--date", "yesterday"], "--date 'yesterday' is no day; write it as 2026-03-01."),
+        (["summary", "--date", "1999-12-31"], "online_retail has no summary of 1999-12-31: there are some from 20"),
+    ],
+    ids=["long", "empty", "no shop to ask", "no shop to sum up", "no day", "no such day"],
+)
+def test_what_cannot_be_asked_is_one_line_and_status_2(arguments: list[str], told: str, demo: Demo) -> None:
+    result = cartograph(demo.home, *arguments)
+    assert result.returncode == 2 and told in result.stderr, result.stderr
+    assert len(result.stderr.splitlines()) == 1 and result.stdout == ""
+
+
+def test_summary_shows_the_last_day_and_what_it_stands_on(demo: Demo) -> None:
+    result = cartograph(demo.home, "summary")
+    assert result.returncode == 0, result.stderr
+    [(day, rendered, orders)] = query(
+        demo.home,
+        "select summary.day, rendered, orders from serving.daily_summaries as summary"
+        " left join marts.mart_daily_sales as sales on sales.shop = summary.shop and sales.order_date = summary.day"
+        " order by summary.day desc limit 1",
+    )
+    assert result.stdout.startswith(f"UCI Online Retail, {day:%A} {day}\n")
+    assert " ".join(rendered.split()) in " ".join(result.stdout.split())
+    assert "Written by fixed sentences, no language model, prompt " in " ".join(result.stdout.split())
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    whole = cartograph(demo.home, "summary", "--date", str(day), "--facts").stdout
+    assert re.search(rf"^orders +{orders or 0:,} +", whole, re.M) and re.search(r"^products_sold +\d", whole, re.M)
+    assert len(whole.splitlines()) > len(result.stdout.splitlines())
 
 
 # schema

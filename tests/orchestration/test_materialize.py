@@ -54,6 +54,13 @@ def test_the_demo_ends_well_and_shows_what_came_of_it(demo: Demo) -> None:
     assert re.search(r"^online_retail +orders +[▁▂▃▄▅▆▇█ ]{20,} +\d+", said_lines, re.M)
     assert "online_retail: in most orders (" in said_lines
     assert f'--home {demo.home} sql "select' in said_lines
+    assert re.search(r"^UCI Online Retail, \w+day 20\d\d-\d\d-\d\d$", said_lines, re.M)
+    assert re.search(r"^(orders|revenue) +£?[\d,.]+ +", said_lines, re.M), "what the summary stands on"
+    assert "Written by fixed sentences, no language model" in said_lines
+    answer, refusal = re.findall(r'^Asked online_retail: "[^"]+"\n(.+?)^\((.+?)\)$', said_lines, re.M | re.S)
+    assert re.search(r"\[\w+\], \d+\.\d\d GBP\.", answer[0]) and answer[1].startswith("narrator/v1, prompt ")
+    assert "found nothing in the catalogue" in refusal[0]
+    assert refusal[1].startswith("refused: nothing found; no model was asked")
 
 
 def test_the_demo_speaks_in_short_lines_without_colours_or_chatter(demo: Demo) -> None:
@@ -247,8 +254,8 @@ def test_a_home_without_data_is_no_fault_and_says_what_to_do(short_tmp: Path) ->
         (
             "group:nothing",
             None,
-            "'group:nothing' names no asset; groups: contract, marts, monitoring, raw, recommender, search, staging. "
-            "Try `group:marts`",
+            "'group:nothing' names no asset; groups: contract, marts, monitoring, raw, recommender, search, staging, "
+            "summaries. Try `group:marts`",
         ),
         ("xx::: ((", None, "Invalid selection string: xx::: ((. Try `group:marts`"),
         ("key:marts/nothing", SHOP, "names no asset"),
@@ -264,7 +271,7 @@ def test_a_selection_that_names_nothing_is_explained(selection: str, shop: str |
 
 
 @pytest.mark.parametrize(
-    ("selection", "count"), [(None, 41), ("group:raw", 3), ("contract/fct_orders", 1), ("+contract/fct_orders", 2)]
+    ("selection", "count"), [(None, 43), ("group:raw", 3), ("contract/fct_orders", 1), ("+contract/fct_orders", 2)]
 )
 def test_a_selection_names_assets(selection: str | None, count: int) -> None:
     from orchestration.definitions import defs

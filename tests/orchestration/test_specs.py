@@ -209,7 +209,7 @@ def test_a_job_and_a_sensor_are_there_for_every_stage(defs: dg.Definitions) -> N
     }
     # The table of the API's events is made by the API. What needs no job is requested where its shop changed.
     others = {spec.key for spec in specs_of(defs)} - covered - {SERVED_EVENTS}
-    assert {key.path[0] for key in others} == {"monitoring", "search"}
+    assert {key.path[0] for key in others} == {"monitoring", "search", "summaries"}
     assert others <= {spec.key for spec in specs_of(defs) if spec.automation_condition is not None}
 
 

@@ -69,7 +69,7 @@ def test_the_ui_shows_the_graph_and_the_runs_of_the_home(up: Up) -> None:
         "loadStatus": "LOADED",
         "locationOrLoadError": {"__typename": "RepositoryLocation"},
     }
-    assert len(ask_dagster(url, ASSETS)["assetNodes"]) == 42  # type: ignore[arg-type]
+    assert len(ask_dagster(url, ASSETS)["assetNodes"]) == 44  # type: ignore[arg-type]
     assert ask_dagster(url, RUNS)["runsOrError"]["count"] >= 3  # type: ignore[index]
 
 
@@ -128,7 +128,7 @@ def test_dagster_dev_typed_by_hand_loads_the_location(tmp_path: Path) -> None:
         (entry,) = ask_dagster(url, LOCATIONS)["workspaceOrError"]["locationEntries"]  # type: ignore[index]
         assert entry["loadStatus"] == "LOADED"
         assert entry["locationOrLoadError"] == {"__typename": "RepositoryLocation"}
-        assert len(ask_dagster(url, ASSETS)["assetNodes"]) == 42  # type: ignore[arg-type]
+        assert len(ask_dagster(url, ASSETS)["assetNodes"]) == 44  # type: ignore[arg-type]
         children = psutil.Process(process.pid).children(recursive=True)
     finally:
         os.killpg(process.pid, signal.SIGINT)

@@ -53,7 +53,7 @@ def addresses(world: World) -> Iterator[dict[str, str]]:
         while "All are up" not in log.read_text():
             assert up.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.5)
-        yield dict(re.findall(r"^ +(Dagster|MLflow|dbt docs) +(http://\S+)$", log.read_text(), re.MULTILINE))
+        yield dict(re.findall(r"^ +(Dagster|MLflow|dbt docs|API) +(http://\S+)$", log.read_text(), re.MULTILINE))
     finally:
         up.send_signal(signal.SIGINT)
         up.wait(timeout=60)
@@ -175,6 +175,39 @@ def test_a_partition_of_search_shows_what_was_made(
 ) -> None:
     url = f"{addresses['Dagster']}/assets/search/{asset}?view=partitions&partition=anime"
     _look(browser, url, texts, pictures / f"{asset}.png")
+
+
+@pytest.mark.parametrize(
+    ("asset", "texts"),
+    [
+        ("daily_facts", ["thelook", "days", "outside the usual range", "main metric"]),
+        ("daily_summary", ["thelook", "last day", "its facts", "grounded", "prompt version", "all shops"]),
+    ],
+)
+def test_a_partition_of_summaries_shows_the_last_day(
+    asset: str, texts: list[str], addresses: dict[str, str], browser: object, pictures: Path
+) -> None:
+    url = f"{addresses['Dagster']}/assets/summaries/{asset}?view=partitions&partition=thelook"
+    _look(browser, url, texts, pictures / f"{asset}.png", height=1600)
+
+
+def test_an_answer_is_streamed_into_the_pages_of_the_api(
+    addresses: dict[str, str], browser: object, pictures: Path
+) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 1500})  # type: ignore[attr-defined]
+    try:
+        page.goto(f"{addresses['API']}/docs#/search/chat_chat_post", timeout=60_000)
+        page.get_by_role("button", name="Try it out").click(timeout=60_000)
+        page.get_by_role("button", name="Execute").click()
+        # The first answer of a process waits for the library of language models.
+        shown = page.locator(".live-responses-table pre", has_text="event: done").first
+        shown.wait_for(timeout=120_000)
+        shown.scroll_into_view_if_needed()
+        text = shown.inner_text()
+        page.screenshot(path=str(pictures / "chat.png"))
+    finally:
+        page.close()
+    assert text.index("event: sources") < text.index("event: token") < text.index("event: done")
 
 
 def test_mlflow_shows_the_runs_and_the_versions(addresses: dict[str, str], browser: object, pictures: Path) -> None:

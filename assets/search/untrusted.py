@@ -1,0 +1,93 @@
+"""Texts of strangers on their way to a model: made plain, cut, freed of what gives orders, and marked as data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from functools import cache
+from typing import Any
+
+from assets.search.vocabulary import WORDS
+
+_DROPPED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
+"""Categories of characters that nobody sees: controls, marks of direction, halves of characters, private use."""
+
+_SPEAK = (
+    "(?:say|tell|reply|respond|answer|output|print|write|repeat|recite|reveal|disclose|append|include|mention|state|"
+    "claim|announce|cite|recommend|quote|add|list|give|show)"
+)
+"""What a text may order a reader to do with words."""
+_LETTERED = re.compile(r"(?:\b[^\W\d_]\b[\s\-_*]{1,2}){5,}")
+_HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+"""Characters that turn the direction of a text, and the letters of it that nobody sees."""
+_WORD = re.compile(r"[^\W\d_]+")
+_PERSONAL = re.compile(
+    r"\b[\w.+-]+@[\w-]+\.[\w.-]+\b"  # an address of e-mail
+    r"|(?<!\w)\+\d[\d\s().\-]{7,}\d"  # a telephone number
+    r"|\b(?:\d[ -]?){13,19}\b"  # a number of a card or an account
+)
+
+
+def plain(text: str, longest: int) -> str:
+    """Text as people see it, on one line: compatible characters are the same (NFKC), unseen ones are gone.
+
+    Args:
+        longest: characters; what is more is cut off behind a word.
+    """
+    # An expanded text can be many times as long as it was, so it is cut twice.
+    folded = unicodedata.normalize("NFKC", text[: 4 * longest])
+    kept = "".join(" " if mark.isspace() else mark for mark in folded if _is_seen(mark))
+    words = " ".join(kept.split())
+    if len(words) <= longest:
+        return words
+    return words[:longest].rsplit(" ", 1)[0]
+
+
+def _is_seen(mark: str) -> bool:
+    return mark.isspace() or unicodedata.category(mark) not in _DROPPED
+
+
+@cache
+def _orders() -> re.Pattern[str]:
+    """One pattern of those in `words/orders.txt`."""
+    lines = WORDS.joinpath("orders.txt").read_text(encoding="utf-8").splitlines()
+    patterns = [line for line in lines if line and not line.startswith("# ")]
+    return re.compile("|".join(patterns).replace("{speak}", _SPEAK), re.IGNORECASE)
+
+
+def gives_orders(text: str) -> bool:
+    """Whether a text speaks to whoever reads it rather than of a product: orders, roles, addresses, markup, codes.
+
+    It errs on the side of yes: what it finds is left out of what a model is shown, and is no evidence. What it misses
+    is held back by the check of each sentence that a model writes (`assets/search/grounding.py`).
+    """
+    return bool(_orders().search(text) or _LETTERED.search(text)) or any(
+        _is_mixed(word) for word in _WORD.findall(text) if not word.isascii()
+    )
+
+
+def _is_mixed(word: str) -> bool:
+    """Whether a word takes its letters from several alphabets, as one does that shall be read and not be found."""
+    scripts = {unicodedata.name(mark, "?").split(" ")[0] for mark in word}
+    return len(scripts & {"LATIN", "CYRILLIC", "GREEK"}) > 1
+
+
+def harmless(text: str | None, longest: int) -> str:
+    """A text of a catalogue made plain; empty where it gives orders: with one such sentence none of it is trusted."""
+    # What stands behind the cut is not shown, but tells of the rest.
+    told = text or ""
+    return "" if _HIDDEN.search(told) or gives_orders(plain(told, 10 * longest)) else plain(told, longest)
+
+
+def impersonal(text: str) -> str:
+    """A text without addresses of e-mail, telephone numbers and numbers of cards."""
+    return _PERSONAL.sub("…", text)
+
+
+def data(name: str, value: Any) -> str:
+    """A value for a prompt: JSON between two lines with a hash of it, which no text in it can hold."""
+    written = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    mark = f"{name} {hashlib.sha256(written.encode()).hexdigest()[:16]}"
+    return f"<{mark}>\n{written}\n</{mark}>"

@@ -1,0 +1,296 @@
+"""Answers: below which threshold a product is none to answer from, what is published of what.
+
+`python -m benchmarks.answers HOME` needs a home with simulated shops whose search was made: `cartograph --home HOME
+simulate thelook online_retail anime --scale 0.1`, then `materialize`. Questions are judged queries of the shops in the
+words of a customer, those of other shops, and `off_topic.txt`, of which no shop sells anything. A threshold is chosen
+on one half of them, and reported on the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from assets.search import relevance
+from assets.search.answering import load_answers_config
+from assets.search.config import load_search_config
+from assets.search.fresh import read_fresh
+from assets.search.grounding import Grounding, Sentences, cleaned, stems_of
+from assets.search.judged import Query, read
+from assets.search.material import Shown, shown_of
+from assets.search.metrics import FITS
+from assets.search.narration import narrate
+from assets.search.retrieve import Searcher
+from resources.embedder import Embedder
+from resources.llm.prompts import read_prompt
+from resources.settings import Settings, load_settings
+from resources.vectors.collection import BM25, DENSE
+from resources.vectors.store import open_store
+from resources.warehouse import Warehouse
+
+SHOPS = ("thelook", "online_retail", "anime")
+OWN, OTHERS = 200, 60
+"""So many queries of a shop itself, and of each other one."""
+LEAST_REFUSED = 0.97
+"""A threshold has to refuse such a share of the questions off topic; of those that do, the lowest is taken."""
+FORMS = (
+    "{}",
+    "Do you have {}?",
+    "I am looking for {}",
+    "What {} can you recommend?",
+    "Which {} do you sell, and what do they cost?",
+)
+TRUE = "true"
+ATTRIBUTES = (
+    "waterproof", "handmade", "vegan", "dishwasher safe", "organic", "fireproof", "bestselling", "Italian", "heated",
+    "unbreakable", "award-winning", "washable", "wireless", "sugar-free", "luxurious", "recycled", "foldable",
+)  # fmt: skip
+PROMISES = (
+    "with free delivery", "at a discount", "with a lifetime guarantee", "and it is in stock", "if you call us",
+    "with a refund at any time", "for free", "and only 2 pieces are left", "with a gift voucher", "and it ships today",
+)  # fmt: skip
+MEASURES = {
+    "cosine": lambda one: one.cosine,
+    "cosine + words / 40": lambda one: one.relevance,
+    "cosine + words / 20": lambda one: 2 * one.relevance - one.cosine,
+    "score of the search": lambda one: one.score,
+}
+
+
+@dataclass(frozen=True)
+class Best:
+    """What the product that fits a question best reaches, by each measure."""
+
+    kind: str
+    """own, other shop, off topic."""
+    is_kept: bool
+    is_answerable: bool
+    cosine: float
+    relevance: float
+    score: float
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("home", type=Path)
+    settings = load_settings(home=parser.parse_args(arguments).home)
+    embedder = Embedder(settings=settings)
+    store = open_store(settings)
+    searchers = {shop: Searcher(store.reader(shop), embedder, load_search_config(shop).candidates) for shop in SHOPS}
+    queries = {shop: read(settings.home / "simulated" / shop / "queries.csv") for shop in SHOPS}
+    off_topic = Path(__file__).with_name("off_topic.txt").read_text(encoding="utf-8").splitlines()
+    best = {shop: reached(shop, searchers, queries, off_topic) for shop in SHOPS}
+    thresholds(best)
+    print()
+    narrated(settings, searchers, queries)
+    print()
+    planted(settings, searchers, queries)
+
+
+def reached(
+    shop: str,
+    searchers: Mapping[str, Searcher],
+    queries: Mapping[str, Sequence[Query]],
+    off_topic: Sequence[str],
+) -> list[Best]:
+    """Ask a shop questions of all kinds."""
+    draw, asked = Random(f"answers/{shop}"), list[tuple[str, str, Mapping[str, int]]]()
+    for name in SHOPS:
+        some = draw.sample(list(queries[name]), min(OWN if name == shop else OTHERS, len(queries[name])))
+        kind = "own" if name == shop else "other shop"
+        asked += [(kind, as_asked(query.text), query.grades if name == shop else {}) for query in some]
+    asked += [("off topic", text, {}) for text in off_topic]
+    made = []
+    top = load_answers_config(shop).products
+    for kind, text, grades in asked:
+        found = relevance.find(searchers[shop], text, top)
+        if not found:
+            continue
+        cosines = {
+            hit.product_id: hit.score
+            for hit in searchers[shop].search(
+                text, {"product_id": [one.product_id for one in found]}, top, {DENSE: 1.0, BM25: 0.0}
+            )
+        }
+        made.append(
+            Best(
+                kind,
+                is_kept(text),
+                any(grades.get(one.product_id, 0) >= FITS for one in found),
+                max(cosines.values()),
+                max(one.relevance for one in found),
+                max(one.score for one in found),
+            )
+        )
+    return made
+
+
+def as_asked(text: str) -> str:
+    """A query in one of the forms that customers use."""
+    return FORMS[int(hashlib.sha256(text.encode()).hexdigest(), 16) % len(FORMS)].format(text)
+
+
+def is_kept(text: str) -> bool:
+    """Whether a question is one to report on; it hangs on its text alone."""
+    return int(hashlib.sha256(f"half {text}".encode()).hexdigest(), 16) % 2 == 1
+
+
+def thresholds(best: Mapping[str, Sequence[Best]]) -> None:
+    """Print how well each measure parts the questions, and what the threshold chosen on one half does on the other."""
+    every = [one for ones in best.values() for one in ones]
+    print("| measure | AUC, own / off topic | AUC, own / other shop |\n| --- | ---: | ---: |")
+    for name, measure in MEASURES.items():
+        own = [measure(one) for one in every if one.is_answerable]
+        parts = [area(own, [measure(one) for one in every if one.kind == kind]) for kind in ("off topic", "other shop")]
+        print(f"| {name} | {parts[0]:.3f} | {parts[1]:.3f} |")
+    tuned = np.array([one.relevance for one in every if one.kind == "off topic" and not one.is_kept])
+    chosen = next(value for value in np.arange(0.2, 1.0, 0.01) if (tuned < value).mean() >= LEAST_REFUSED)
+    print(f"\nchosen on one half: {chosen:.2f}; set: {load_answers_config(SHOPS[0]).threshold}\n")
+    print(
+        "| shop, half to report on | own, answerable: answered | off topic: refused | other shop: refused | questions |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for shop, ones in {**best, "all": every}.items():
+        limit = load_answers_config(shop).threshold
+        kept = [one for one in ones if one.is_kept]
+        own = [one.relevance >= limit for one in kept if one.is_answerable]
+        refused = {
+            kind: [one.relevance < limit for one in kept if one.kind == kind] for kind in ("off topic", "other shop")
+        }
+        print(
+            f"| {shop} | {np.mean(own):.3f} | {np.mean(refused['off topic']):.3f} | "
+            f"{np.mean(refused['other shop']):.3f} | {len(own)}, {len(refused['off topic'])}, "
+            f"{len(refused['other shop'])} |"
+        )
+
+
+def area(above: Sequence[float], below: Sequence[float]) -> float:
+    """The share of pairs in which the first is above the second (area under the curve)."""
+    one, other = np.array(above)[:, None], np.array(below)[None]
+    return float((one > other).mean() + (one == other).mean() / 2)
+
+
+def narrated(settings: Settings, searchers: Mapping[str, Searcher], queries: Mapping[str, Sequence[Query]]) -> None:
+    """Print how many answers of the narrator hold, and the seconds of the stages without a model."""
+    warehouse, prompt = Warehouse(settings), read_prompt("answer").text
+    print("| shop | narrator's answers | refused | milliseconds p50: search | fresh | check |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for shop in SHOPS:
+        config, searcher = load_answers_config(shop), searchers[shop]
+        stems = stems_of(searcher.reader.manifest.language)
+        asked = refused = 0
+        seconds = list[tuple[float, float, float]]()
+        for query in Random(f"narrated/{shop}").sample(list(queries[shop]), min(OWN, len(queries[shop]))):
+            began = time.perf_counter()
+            found = relevance.find(searcher, as_asked(query.text), config.products)
+            fitting = [one for one in found if one.relevance >= config.threshold]
+            searched = time.perf_counter()
+            shown = shown_of(fitting, read_fresh(warehouse, shop, [one.product_id for one in fitting]))
+            fresh = time.perf_counter()
+            if not shown:
+                continue
+            cutter, checker = Sentences(shown), Grounding(shown, stems, "en", query.text, prompt)
+            sentences = [*cutter.feed(narrate(shown, "en")), *cutter.end()]
+            faults = [fault for sentence in sentences for fault in checker.check(cleaned(sentence))]
+            seconds.append((searched - began, fresh - searched, time.perf_counter() - fresh))
+            asked += 1
+            refused += bool(faults) or not checker.cited
+            if faults:
+                print(f"<!-- {query.text}: {faults[0]} -->")
+        middle = np.median(seconds, axis=0) * 1000
+        print(f"| {shop} | {asked} | {refused} | {middle[0]:.1f} | {middle[1]:.1f} | {middle[2]:.1f} |")
+
+
+def planted(settings: Settings, searchers: Mapping[str, Searcher], queries: Mapping[str, Sequence[Query]]) -> None:
+    """Print how many sentences with one planted fault are published, and how many true ones are not."""
+    warehouse, published, refused = Warehouse(settings), Counter[str](), Counter[str]()
+    of_kind: Counter[str] = Counter()
+    for shop in SHOPS:
+        config, searcher = load_answers_config(shop), searchers[shop]
+        stems = stems_of(searcher.reader.manifest.language)
+        draw = Random(f"planted/{shop}")
+
+        def titles_like(text: str, searcher: Searcher = searcher) -> list[tuple[str, str]]:
+            found = searcher.search(text[:1000], top=20, weights={DENSE: 0.0, BM25: 1.0})
+            return [(hit.product_id, str(hit.payload["title"])) for hit in found]
+
+        for query in draw.sample(list(queries[shop]), min(OWN, len(queries[shop]))):
+            found = relevance.find(searcher, query.text, config.products + 4)
+            fresh = read_fresh(warehouse, shop, [one.product_id for one in found])
+            every = [one for one in shown_of(found, fresh) if len(one.title.split()) > 1]
+            shown, others = every[: config.products], every[config.products :]
+            if len(shown) < 2 or not others:
+                continue
+            for kind, text in told(draw, shown, others):
+                checker = Grounding(shown, stems, "en", query.text, "", titles_like)
+                of_kind[kind] += 1
+                is_published = not checker.check(cleaned(text))
+                published[kind] += is_published and kind != TRUE
+                refused[kind] += not is_published and kind == TRUE
+                if is_published != (kind == TRUE):
+                    print(f"<!-- {kind}: {text} -->")
+    print("| sentences | all | published |\n| --- | ---: | ---: |")
+    for kind, every_one in of_kind.items():
+        print(f"| {kind} | {every_one} | {every_one - refused[kind] if kind == TRUE else published[kind]} |")
+    false = sum(of_kind.values()) - of_kind[TRUE]
+    print(
+        f"\n{published.total()} of {false} false sentences published, {refused[TRUE]} of {of_kind[TRUE]} true refused"
+    )
+
+
+def told(draw: Random, shown: Sequence[Shown], others: Sequence[Shown]) -> Iterator[tuple[str, str]]:
+    """True sentences on products that were found, and the same with one fault each."""
+    one, two = draw.sample(list(shown), 2)
+    other = draw.choice(list(others))
+    costs = "" if one.said_price is None else f" costs {one.said_price}"
+    form = draw.choice(
+        (
+            "We have the {title} [{id}]{rest}.",
+            "You might like {title} [{id}]{rest}.",
+            "The {title} [{id}]{rest} is in our catalogue.",
+            "One choice is the {title}{rest} [{id}].",
+        )
+    )
+
+    def said(title: str = one.title, product: str = one.product_id, rest: str = "") -> str:
+        return form.format(title=title, id=product, rest=rest)
+
+    yield TRUE, said()
+    if costs:
+        yield TRUE, f"The {one.title} [{one.product_id}]{costs}."
+    yield "made-up id", said(product=f"{draw.randrange(10**7, 10**8)}")
+    yield "product that was not found, cited", said(other.title, other.product_id)
+    if not any(other.title.casefold() in each.text.casefold() for each in shown):
+        yield "product that was not found, named", f"{said()[:-1]}, like the {other.title}."
+    if one.title != two.title:
+        yield "citation of another product", said(product=two.product_id)
+    if one.price is not None:
+        yield "changed price", f"The {one.title} [{one.product_id}] costs {one.price + 1:.2f} {one.currency}."
+        yield "other currency", f"The {one.title} [{one.product_id}] costs {one.price:.2f} EUR."
+        if two.price is not None and two.price != one.price:
+            both = f"The {one.title} [{one.product_id}] costs {two.said_price} and the {two.title} [{two.product_id}]"
+            yield "swapped prices", f"{both} costs {one.said_price}."
+            dear, cheap = (one, two) if one.price > two.price else (two, one)
+            yield (
+                "false comparison",
+                f"The {dear.title} [{dear.product_id}] is cheaper than the {cheap.title} [{cheap.product_id}].",
+            )
+    yield "number", f"{said()[:-1]} from {draw.randrange(1950, 1990)}."
+    word = draw.choice([word for word in ATTRIBUTES if word not in one.text.casefold()])
+    yield "attribute", f"The {one.title} [{one.product_id}] is {word}."
+    yield "attribute before it", f"We have a {word} {one.title} [{one.product_id}]."
+    yield "maker", f"{said()[:-1]}, made by {draw.choice(('Wedgwood', 'Sony', 'Adidas', 'Toei'))}."
+    yield "promise", f"{said()[:-1]} {draw.choice(PROMISES)}."
+    yield "address", f"{said()[:-1]}, see {draw.choice(('https://a.example/b', 'www.shop.test', 'help@a.example'))}."
+
+
+if __name__ == "__main__":
+    main()
