@@ -3,8 +3,9 @@
     python -m benchmarks.summary_faults [--days 4]
 
 Planted: `assets/summaries/faults.py` fills patterns and plants one fault in each text. Written: the texts of
-`tests/summaries/written.json`, written by hand without knowledge of the checker. Of both, the half `tuned` was looked
-at while the checker was made; the half `kept` was not, and has no pattern or planted phrase of the other.
+`tests/summaries/written.json`, written by hand without knowledge of the checker, the
+true ones by the prompt alone. Of both, the half `tuned` was looked at while the
+checker was made; the half `kept` was not, and has no pattern or planted phrase of the other.
 """
 
 from __future__ import annotations

@@ -42,6 +42,11 @@ _NUMBERS: dict[str, dict[Half, tuple[str, ...]]] = {
     "en": {"tuned": ("twelve", "a dozen", "forty", "a hundred"), "kept": ("seventeen", "sixty-odd", "a thousand")},
     "pt": {"tuned": ("doze", "uma dúzia de", "quarenta", "cem"), "kept": ("dezessete", "sessenta e poucos", "mil")},
 }
+_BEGINNINGS = {
+    "en": "On {date} there were {orders} orders.",
+    "pt": "Em {date} houve {orders} pedidos.",
+}
+"""A summary begins with its day."""
 _ALTERNATIVES = re.compile(r"\[([^\]|]*)\|([^\]]*)\](?:\((\w+)\)|(b))?")
 _NUMBERED = re.compile(r"<([^/<>|]+)/([^<>]+)>(b)?")
 _IDS = re.compile(r"\{(\w+)\}")
@@ -163,7 +168,7 @@ def true_texts(language: str, half: Half, days: int) -> Iterator[Text]:
         for pattern in _lines(TRUE[language][half]):
             sentence = maker.made(pattern)
             if sentence is not None:
-                text = _among(sentence, maker.others(), draw.randrange(3))
+                text = _among(sentence, maker.others(), draw.randrange(3), language)
                 yield Text(text, text, facts, language, half, None, pattern)
 
 
@@ -178,14 +183,14 @@ def planted_texts(language: str, half: Half, days: int) -> Iterator[Text]:
                 made = maker.planted(kind, line)
                 if made is not None:
                     others, place = maker.others(), draw.randrange(3)
-                    text, base = (_among(sentence, others, place) for sentence in made)
+                    text, base = (_among(sentence, others, place, language) for sentence in made)
                     yield Text(text, base, facts, language, half, kind, line)
         for pattern in _lines(TRUE[language][half]):
             for kind in _CHANGES:
                 made = maker.falsified(kind, pattern)
                 if made is not None:
                     others, place = maker.others(), draw.randrange(3)
-                    text, base = (_among(sentence, others, place) for sentence in made)
+                    text, base = (_among(sentence, others, place, language) for sentence in made)
                     yield Text(text, base, facts, language, half, f"pattern_{kind}", pattern)
 
 
@@ -193,9 +198,9 @@ def _lines(block: str) -> list[str]:
     return [line for line in block.splitlines() if line]
 
 
-def _among(sentence: str, others: Sequence[str], place: int) -> str:
-    """A sentence at its place among others; an empty one is left out."""
-    return " ".join(part for part in (*others[:place], sentence, *others[place:]) if part)
+def _among(sentence: str, others: Sequence[str], place: int, language: str) -> str:
+    """A sentence at its place among others, behind one that names the day; an empty one is left out."""
+    return " ".join(part for part in (_BEGINNINGS[language], *others[:place], sentence, *others[place:]) if part)
 
 
 @dataclass(frozen=True)

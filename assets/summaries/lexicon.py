@@ -9,35 +9,24 @@ from functools import cache
 from typing import Literal
 
 Tag = Literal[
-    "metric",  # value: the metrics that are meant, joined by blanks; `day` is the shop's day as a whole
+    "metric",  # value: the metrics that are meant, joined by blanks
     "reference",  # value: what a day is compared with
-    "verb",  # directions, value: sign and strength; as verbs and adverbs
+    "verb",  # directions, value: their sign; as verbs and adverbs
     "more",  # as comparatives, which may be followed by what they compare
     "rise",  # as nouns
     "place",  # as places: above, below
-    "level",  # no direction; value: how exactly
-    "reach",  # a direction only where it is negated: did not reach
-    "grade",  # how a figure is called without saying against what: strong, weak
-    "strength",
-    "pace",  # compares two changes: faster than
-    "negation",
+    "level",  # no direction: unchanged
+    "height",  # high and low, which only what is unusual may be
+    "reach",  # a verb that claims a level where what is compared with follows
     "comparator",  # what comes next is the reference
     "time",  # what comes next is a time: on, in
     "break",  # a new clause begins
     "and",
-    "anomaly",  # value: high, low or any
-    "normal",
+    "anomaly",
     "band",
-    "most",  # superlatives that products and countries may have
-    "seller",  # what only products have that lead the sales
-    "followed",
-    "respectively",
     "yields",  # a verb whose object is another metric
     "bound",  # beside a value: it says that the value is not exact
     "none",  # before a metric: it is zero
-    "all",
-    "weekday",
-    "month",
     "forbidden",  # value: the kind of the fault
     "known",
 ]
@@ -133,7 +122,8 @@ def _first(fragment: str) -> str:
 
 _ENGLISH: Entries = {
     "metric": {
-        "orders": r"orders?, number of orders, order (?:count|numbers|volume|intake|total), purchase orders",
+        "orders": r"""
+            orders?, number of orders, order (?:count|numbers|volume|intake|total), purchase orders""",
         "revenue": r"""
             revenues?, turnover, takings?, income, sales revenue, sales value, order value in total
             (?:total )?sales value, total order value, proceeds, earnings, value of (?:all |the )?orders, receipts""",
@@ -154,9 +144,11 @@ _ENGLISH: Entries = {
         "products_sold": r"""
             (?:number of )?(?:different|distinct|individual|separate|various) (?:products|items|articles|
             titles)(?: sold)?
-            products sold, range of products(?: sold)?, assortment sold, product variety, variety of products(?: sold)?
+            products sold, range of products(?: sold)?, assortment sold, product variety
+            variety of products(?: sold)?
             (?:different|distinct) products(?: that)? (?:were )?sold, breadth of products(?: sold)?""",
-        "sessions": r"sessions?, visits?, visitors?, number of (?:sessions|visits), session (?:count|numbers)",
+        "sessions": r"""
+            sessions?, visits?, visitors?, number of (?:sessions|visits), session (?:count|numbers)""",
         "sessions views": r"traffic, site traffic, footfall, shop traffic",
         "views": r"""
             (?:product |page |item )?views?(?: of products?)?, pageviews?, number of (?:product )?views
@@ -166,7 +158,8 @@ _ENGLISH: Entries = {
             add-to-cart (?:events|actions), add-to-carts, adds to (?:the |a )?cart, carts, additions
             products? (?:put|placed|added) (?:in|into|to) (?:the |a )?(?:carts?|baskets?)
             items? (?:put|placed|added) (?:in|into|to) (?:the |a )?(?:carts?|baskets?)""",
-        "purchases orders": r"purchases?, completed purchases, number of purchases, checkouts, transactions?",
+        "purchases orders": r"""
+            purchases?, completed purchases, number of purchases, checkouts, transactions?""",
         "view_to_cart": r"""
             view-to-cart(?: rate| conversion| ratio| share)*, views?-to-carts?(?: rate| conversion)*
             (?:rate|conversion|step|share) from (?:product )?views? to (?:a )?carts?
@@ -183,15 +176,12 @@ _ENGLISH: Entries = {
             purchase rate, checkout rate, conversion (?:from|of) carts? (?:to|into) (?:a )?purchases?
             (?:of )?carts (?:led|went|turned|ended)(?: on)? (?:to|into|in) (?:a |the )?purchases?
             carts? to purchases?(?: rate| conversion)*""",
-        "view_to_cart cart_to_purchase": r"conversion(?: rates?)?, both (?:conversion )?rates, funnel, rates?",
-        "reviews": r"(?:customer |product |new )?reviews?, number of reviews, review (?:count|numbers), feedback",
+        "view_to_cart cart_to_purchase": r"conversion(?: rates?)?, funnel, rates?",
+        "reviews": r"""
+            (?:customer |product |new )?reviews?, number of reviews, review (?:count|numbers), feedback""",
         "rating": r"""
             (?:average|mean) (?:review )?(?:ratings?|scores?|marks?)(?: of (?:the |these |all )?reviews)?, ratings?
             (?:review )?scores?, average review, satisfaction""",
-        "rating basket": r"averaging, an average of, average of, averaged, mean of",
-        "day": r"""
-            the day, day as a whole, business, trade, trading, activity, demand, result, results, performance, the shop
-            the store, shop, store""",
     },
     "reference": {
         "day_before": r"""
@@ -210,29 +200,29 @@ _ENGLISH: Entries = {
             (?:the )?comparable (?:weekday|day) (?:a|one) week (?:earlier|before)
             (?:the )?(?:weekday|same day) (?:a|one) week (?:earlier|before), seven days (?:earlier|before)""",
         "trend": r"""
-            (?:the |its |their |a )?(?:expected|usual|normal|typical|customary|trend) (?:level|levels|value|values|
-            figure|figures|number|amount|result|total|course|pace|mark|count|one|ones)
-            (?:the |its |their )?(?:recent |usual |expected )?trend(?: line| value| level)?, trendline
-            (?:the |its |their )?expectations?, expected, the usual
-            what (?:was|is|were|had been|has been) (?:to be )?expected, what (?:was|were|is) usual, the norm
-            what the trend (?:suggested|implied|called for|had suggested|indicated), as expected
-            (?:was|were) to be expected, usual, (?:the |its |their )?(?:typical|usual|average) weekday
-            what would be expected, expected by the trend, than trend, on trend, what could be expected
-            trend (?:estimate|figure)""",
+            (?:the |its |their |a )?expected (?:level|levels|value|values|figure|figures|number|amount|result|
+            total|mark|count|one|ones)
+            (?:the |its |their )?(?:recent |expected )?trend(?: line| value| level)?, trendline
+            (?:the |its |their )?expectations?, (?:an )?expected, than trend, on trend, trend (?:estimate|figure)
+            what (?:was|is|were|had been|has been) (?:to be )?expected, as expected, (?:was|were) (?:to be )?expected
+            what would be expected, expected by the trend, what could be expected
+            what the trend (?:suggested|implied|called for|had suggested|indicated)""",
     },
     "verb": {
         "+": r"""
-            rise, rises, rose, risen, rising, increase[ds]?, increasing, grow, grows, grew, grown, growing, gain, gains
+            rise, rises, rose, risen, rising, increase[ds]?, increasing, grow, grows, grew, grown, growing, gain
+            gains
             gained, gaining, climb, climbs, climbed, climbing, up, upwards?, improve[ds]?, improving, advance[ds]?
-            advancing, expand, expands, expanded, expanding, picked up, pick up, picking up, picks up, add, adds, added
+            advancing, expand, expands, expanded, expanding, picked up, pick up, picking up, picks up, add, adds
+            added
             adding, went up, go up, going up, goes up, moved (?:up|higher), moving (?:up|higher), strengthened
-            strengthen, strengthening, ticked up, recovered, recover, rebounded, lifted, lift, put on, puts on
+            strengthen, strengthening, ticked up, lifted, lift, put on, puts on
             putting on, came up, outperformed, outperform, outdid, exceed, exceeds, exceeded, exceeding, surpass
-            surpasses, surpassed, surpassing, beat, beats, beating, topped, topping, outstripped, overtook, outran
-            swelled, swelling, mounted, ascended, widened, was raised, bettered, bettering, outpaced, outgrew
-            outpacing, outgrowing, outpace, got a (?:\w+ )?(?:boost|lift), saw a (?:\w+ )?lift, pushed up, pulled up
-            heading up, headed up, trended up, improved on, clear of, eclipsed, outsold, outstripping, heightened
-            broadened, rallied, firmed, nudged past, was boosted, overshot, overshooting""",
+            surpasses, surpassed, surpassing, beat, beats, beating, topped, topping, overtook
+            swelled, swelling, mounted, ascended, widened, was raised, bettered, bettering
+            saw a (?:\w+ )?lift, pushed up, pulled up
+            heading up, headed up, trended up, improved on, clear of, heightened
+            broadened, firmed, was boosted, overshot, overshooting""",
         "-": r"""
             fall, falls, fell, fallen, falling, decrease[ds]?, decreasing, decline[ds]?, declining, drop, drops
             dropped, dropping, shrink, shrinks, shrank, shrunk, shrinking, down, downwards?, lose, loses, lost, losing
@@ -241,7 +231,8 @@ _ENGLISH: Entries = {
             contracting, weaken, weakens, weakened, weakening, soften, softens, softened, softening, eased, ease
             easing, eases, receded, receding, recede, worsened, worsening, worsen, deteriorated, deteriorating, sank
             sink, sinking, sunk, subsided, moved (?:down|lower), moving (?:down|lower), ticked down, miss, missed
-            missing, trailed, trail, trailing, trails, lagged, lag, lags, lagging, undershot, undershooting, undershoot
+            missing, trailed, trail, trailing, trails, lagged, lag, lags, lagging, undershot, undershooting
+            undershoot
             fell short, fall short, falling short, falls short, came short, came up short, short, coming up short
             underperformed, underperform, cooled, cooling, slowed, slowing, slow, slows, dwindled, dwindling, waned
             waning, diminished, diminishing, reduced, was cut, gave up, give up, giving up, gave back, shed, sheds
@@ -250,22 +241,6 @@ _ENGLISH: Entries = {
             lost ground, narrowed, thinned, thinned out, backtracked, tailed off, fell away, fell back, fell off
             stepped back, faded, fading, sagged, ebbed, slackened, depressed, suffered, suffering, suffers
             yielded ground, tapered, faltered""",
-        "+ small": r"""
-            edged (?:up|higher|ahead|past|above), edging (?:up|higher), inched (?:up|higher), inching up
-            nudged (?:up|higher), crept up, crept higher, creeping up, drifted (?:up|higher), ticked higher""",
-        "- small": r"""
-            edged (?:down|lower|back|below), edging (?:down|lower), inched (?:down|lower), inching down
-            nudged (?:down|lower), crept down, drifted (?:down|lower), drifting lower, ticked lower""",
-        "+ large": r"""
-            soar, soars, soared, soaring, surge, surges, surged, surging, jump, jumps, jumped, jumping, leap, leaps
-            leapt, leaped, leaping, shot up, shooting up, skyrocketed, skyrocketing, rocketed, rocketing, exploded
-            spiked, spiking, boomed, ballooned, vaulted, took off, mushroomed, shot through the roof
-            went through the roof, bounded, catapulted, multiplied, flew up, zoomed, snowballed""",
-        "- large": r"""
-            plunge[ds]?, plunging, plummet, plummets, plummeted, plummeting, collapse[ds]?, collapsing, crash, crashes
-            crashed, crashing, slump, slumps, slumped, slumping, tumble[ds]?, tumbling, nosedived?, nosediving, tanked
-            cratered, dived, dove, sank sharply, imploded, evaporated, fell off a cliff, nose-dived, cratering
-            crumbled, slashed, dropped like a stone""",
     },
     "more": {
         "+": r"""
@@ -280,116 +255,59 @@ _ENGLISH: Entries = {
     "rise": {
         "+": r"""
             rise, rises, increases?, growth, gains?, upturn, improvements?, advance, advances, climb, uptick, upswing
-            expansion, recovery, rebound, plus, increment, uplift, upward (?:move|movement|trend|drift), strengthening
-            surplus, gaining, lead, winners?, risers?, pick-up, upside, boost, gainers?, climbers?, improvers?
+            expansion, plus, increment, uplift, upward (?:move|movement|trend|drift), strengthening
+            surplus, gaining, risers?, pick-up, upside, gainers?, climbers?, improvers?
             advancers?""",
         "-": r"""
             falls?, drops?, decreases?, declines?, loss, losses, downturn, dip, dips, shrinkage, contraction
             reductions?, setbacks?, minus, shortfall, deficit, retreat, slide, weakening
             downward (?:move|movement|trend|drift), slowdown, deterioration, gap, lag, fallers?, losers?, decliners?
             slippage, pullback, downtick, easing, sinkers?, laggards?""",
-        "+ large": r"surge, surges, jump, jumps, leap, boom, spike, soaring, explosion",
-        "- large": r"plunge, slump, collapse, crash, tumble, nosedive, plummet",
     },
     "place": {
-        "+": r"above, ahead, ahead of, beyond, in excess of, past, on top of, north of, in front of",
-        "-": r"below, behind, under, beneath, short of, south of, shy of, underneath, lower down",
+        "+": r"""
+            above, ahead, ahead of, beyond, in excess of, past, on top of, north of, in front of""",
+        "-": r"""
+            below, behind, under, beneath, short of, south of, shy of, underneath, lower down""",
     },
     "level": {
-        "exact": r"""
-            unchanged, the same as, same level as, identical(?: to)?, equal(?:led|ed)?(?: to)?, no change
-            without change, without any change, did not change, didn't change, not changed?, no different from
-            the very same
-            (?:exactly )?the same(?! (?:time|period|weekday|day|picture|direction|way|goes|holds|date|product|
-            products|comparison))
-            did not move, as many as, as much as, did not differ, equalled""",
-        "near": r"""
-            flat, steady, stable, stably, preserved, held (?:firm|steady|up|level|even|fast)
-            (?:held|kept|holds?|holding|keeping|retained|maintained|preserved) (?:on to )?(?:the|its|their) (?:level|
-            value|ground|own|position|size|place)
-            maintained, repeated, repeating, mirrored, level with, on (?:a )?par with, in line with, matched, matching
-            matches, little changed, almost unchanged, nearly unchanged, virtually unchanged, barely changed
-            hardly changed, practically unchanged, broadly unchanged, roughly unchanged, more or less unchanged
-            largely unchanged, (?:barely|hardly|scarcely) (?:moved|changed|budged|shifted), stood still
-            much the same(?: as)?, about the same(?: as)?, roughly the same(?: as)?, nearly the same(?: as)?
-            almost the same(?: as)?, similar(?: to)?, close to, near, constant, at the level of
-            at (?:its|the same|their|the) level, kept (?:pace|up) with, little change, hardly any change, stagnated?
-            stagnant, stagnation, sideways, even with, comparable(?: to| with)?, in keeping with, at about, right at
-            stability, on a level with, consistent with, essentially unchanged, static, plateaued, as on
-            next to no change, did not budge, tracked, alongside, held at, remained where it was""",
+        "": r"""
+            unchanged, the same as, same level as, no change, without change, without any change, did not change
+            didn't change
+            not change, the very same, flat, steady, stable, constant, level with, at the same level as""",
     },
-    "grade": {
-        "+": r"""
-            high, strong, solid, healthy, busy, lively, robust, good, brisk, bright, decent, fine, pleasing, satisfying
-            rich, buoyant, great""",
-        "-": r"""
-            low, weak, quiet, dull, poor, bad, soft, slow, calm, thin, subdued, disappointing, meagre, sluggish, muted
-            lacklustre, flat-footed, slack""",
+    "height": {
+        "+": r"high",
+        "-": r"low",
     },
     "reach": {
-        "+": r"""
-            reach, reached, reaching, match, live up to, lived up to, keep up(?: with)?, keep pace(?: with)?
+        "": r"""
+            reach, reached, reaching, live up to, lived up to, keep up(?: with)?, keep pace(?: with)?
             come up to, came up to, make it to, get to, attain, attained, meet, met
             hold (?:the|its|their) (?:level|ground), be repeated, repeat, measure up to, regain, come close to
-            came close to, equal, maintain, maintained, manage to match, manage""",
-    },
-    "strength": {
-        "small": r"""
-            slight(?:ly)?, marginal(?:ly)?, minor, modest(?:ly)?, small, tiny, minimal(?:ly)?, barely, hardly, scarcely
-            a touch, (?:a )?little, a bit, by a (?:narrow|small|slim|thin|hair's) (?:margin|breadth), a shade
-            mild(?:ly)?, gentl[ey], narrow(?:ly)?, fractional(?:ly)?, negligibl[ey], a fraction, a notch, a hair, a tad
-            a trifle, just, only just, somewhat, light(?:ly)?, faint(?:ly)?, a whisker, insignificant(?:ly)?, limited
-            imperceptibl[ey], a sliver, only, a mere, subtle, subtly, muted, merely""",
-        "large": r"""
-            sharp(?:ly)?, steep(?:ly)?, strong(?:ly)?, massive(?:ly)?, huge(?:ly)?, dramatic(?:ally)?, drastic(?:ally)?
-            considerabl[ey], substantial(?:ly)?, significant(?:ly)?, marked(?:ly)?, heav(?:y|ily), enormous(?:ly)?
-            vast(?:ly)?, far, much, by far, well, a lot, greatly, big, large, rapid(?:ly)?, clear(?:ly)?, noticeabl[ey]
-            appreciabl[ey], severe(?:ly)?, spectacular(?:ly)?, impressive(?:ly)?, striking(?:ly)?
-            by a (?:wide|large|big|clear|comfortable|huge|good|considerable) margin, deep(?:ly)?, hard, vigorous(?:ly)?
-            pronounced, tremendous(?:ly)?, immense(?:ly)?, substantive, notabl[ey], a great deal, badly, hefty
-            distinct(?:ly)?, decisive(?:ly)?, way, comfortabl[ey], precipitous(?:ly)?, giant, staggering(?:ly)?
-            whopping, solidly, robustly, healthily, powerfully, wildly, violently, like a stone, by leaps and bounds
-            brisk(?:ly)?, handsomely, dizzying, stellar, visibl[ey], swift(?:ly)?, a long way, bigly, hugely""",
-    },
-    "pace": {
-        "+": r"""
-            faster than, more (?:strongly|sharply|quickly|steeply|markedly) than, steeper than, quicker than
-            harder than, sharper than, more than did, grew more than, rose more than, fell more than, fell further than
-            dropped more than, dropped further than, climbed more than""",
-        "-": r"""
-            slower than, less (?:strongly|sharply|quickly|steeply|markedly) than, more slowly than, more gently than
-            more mildly than, rose less than, grew less than, fell less than, dropped less than, climbed less than""",
-    },
-    "negation": {
-        "": r"""
-            not, never, neither, nor, without, cannot, failed to, fail to, fails to, failing to, didn't, wasn't
-            weren't, hasn't, haven't, couldn't, hadn't, isn't, aren't, doesn't, don't, nothing, none, nowhere
-            no sign of, anything but, far from, no longer, unable to, refused to, short of reaching, could not, did not
-            in no way, by no means, denied, lacked, lacking, absence of, hardly did, hardly any""",
+            came close to, manage to match""",
     },
     "comparator": {
         "": r"""
-            over, than(?: on| in| for| at)?, against(?: that on)?, compared (?:with|to)(?: that of| that on| those of)?
+            over, than(?: on| in| for| at)?, against(?: that on)?
+            compared (?:with|to)(?: that of| that on| those of)?
             versus, vs\.?, relative to, in relation to, in comparison (?:with|to), by comparison with, from
             with respect to, as opposed to, as against, set against, next to, measured against, beside
             in contrast (?:to|with), by contrast with, contrasted with, as compared (?:with|to), from that of, that of
-            those of, in comparison, compared, when compared (?:with|to), vis-à-vis, as, after, following, away from
-            up to, put next to, mirrored, stacked up against, weighed against, instead of, rather than, placed beside
+            those of, in comparison, compared, when compared (?:with|to), vis-à-vis, after, away from
+            up to, put next to, instead of, rather than, placed beside
             held against, for comparison""",
-    },
-    "time": {
-        "": r"on, in, for, at, during",
     },
     "known": {
         "neutral": r"""
-            in short, in sum, in brief, to sum up, in fact, on average, the same period, the same time, in total
-            in all, in terms of, all in all, all told, at the end of the day, by the end of the day, over the day
-            in the end, so is, so was, so were, so did, at least as, of the day, no less""",
-        "article": r"""
-            the, both, either, all, all the, an?, its, their, that, this, these, those, such, some, his, her, it, they
-            them""",
+            in total, in all, the day, the shop, the store, shop, store, there is no earlier day
+            in terms of, all told, in short, in sum, in brief, to sum up""",
+        "article": r"the, an?, its, their, that, this, these, those, such, it, they, them",
         "of": r"of, by, to, per, with",
         "auxiliary": r"was, were, is, are, had, has, have, been, being, be, did, do, does, there",
+    },
+    "time": {
+        "": r"on, in, for, at, during",
     },
     "break": {
         "": r"""
@@ -398,22 +316,18 @@ _ENGLISH: Entries = {
             even with""",
     },
     "and": {
-        "": r"and, or, as well as, plus, &, and also, together with, along with, and so did, nor did",
+        "": r"""
+            and, or, as well as, plus, &, and also, together with, along with, and so did, nor did""",
     },
     "anomaly": {
         "any": r"""
             unusual(?:ly)?, abnormal(?:ly)?, exceptional(?:ly)?, extraordinar(?:y|ily), atypical(?:ly)?
             anomal(?:y|ies|ous|ously), outliers?, out of the ordinary, out of line, uncommon(?:ly)?, irregular(?:ly)?
-            stands? out, stood out, standing out, remarkabl[ey], surprising(?:ly)?, unexpected(?:ly)?, out of the usual
+            stands? out, stood out, standing out, remarkabl[ey], surprising(?:ly)?, unexpected(?:ly)?
+            out of the usual
             off the chart, off the charts, out of character, freak, strange(?:ly)?, odd(?:ly)?, peculiar(?:ly)?
             noteworthy, rare, rarely, rarely seen, suspicious(?:ly)?, unusual level, flagged, alarm, alarms, warning
             warnings, departure from the norm, outsized, out of the norm, off the norm, deviation, deviated""",
-    },
-    "normal": {
-        "": r"""
-            normal(?:ly)?, ordinary, typical(?:ly)?, as usual, regular, unremarkable, as normal, customary, routine
-            nothing special, unsurprising(?:ly)?, unexceptional, uneventful, average, habitual, run-of-the-mill
-            commonplace, standard, in order, business as usual, par for the course""",
     },
     "band": {
         "": r"""
@@ -425,102 +339,40 @@ _ENGLISH: Entries = {
             (?:the |its |their )?(?:lower|upper|top|bottom) (?:end|edge|bound|limit|part) of (?:the |its |
             their )?(?:usual |seasonal |normal |expected )?(?:range|band)
             (?:the |its |their )?range (?:that is |that was )?(?:usual|normal|expected)(?: for (?:the |this |
-            such a )?(?:weekday|season|day))?
-            """,
-    },
-    "most": {
-        "": r"""
-            most, most important, biggest, largest, strongest, greatest, highest, main, leading, top, best, steepest
-            chief, major, foremost, number one, hardest, heaviest, sharpest, first, worst, weakest, lowest, smallest
-            head, principal, star, poorest, deepest, primary, standout, winning, champion, favourite, favorite, prime
-            key""",
-    },
-    "seller": {
-        "": r"""
-            best[- ]?sellers?, top[- ]?sellers?, best[- ]selling(?: products?| items?| articles?| titles?)?
-            top[- ]selling(?: products?| items?)?, bestsellers?, topped the (?:list|ranking|sales|chart|charts)
-            led (?:the )?(?:sales|ranking|list|way|field|pack|charts?|day), leads (?:the )?(?:sales|ranking|list|way)
-            head(?:ed|s|ing)? the (?:list|ranking|sales|pack|field|table), top products?, leading products?
-            strongest sellers?, sold (?:the )?(?:most|best), leading the (?:list|sales|way|field), best product
-            most sold, most popular, popular, brought in the most(?: revenue)?, earned the most(?: revenue)?
-            most revenue, largest revenue, highest revenue, leader, top spot, first place
-            the top of the (?:list|ranking|sales), leading (?:the )?(?:sales|seller|sellers)
-            led among (?:the )?products, took the lead, top of the (?:list|ranking|sales), in the lead, led
-            generated the most(?: revenue)?, contributed the most(?: revenue)?, took in the most
-            product with the (?:most|highest|largest) revenue, product by revenue, seller, sellers, main product
-            main products, largest contributor, biggest contributor, top earner, biggest earner, top earners
-            highest earner, led by, front-runner, crowd-puller, came out on top, on top, came first, finished first""",
-    },
-    "followed": {
-        "": r"""
-            followed by, ahead of, before, in front of, trailed by, then came, behind it came, with second place for
-            just ahead of, well ahead of, next came""",
-    },
-    "respectively": {
-        "": r"respectively, in that order, in this order",
+            such a )?(?:weekday|season|day))?""",
     },
     "yields": {
         "": r"""
-            brought(?: in)?, generated, earned, made, worth, producing, produced, bringing(?: in)?, generating, yielded
+            brought(?: in)?, generated, earned, made, worth, producing, produced, bringing(?: in)?, generating
+            yielded
             yielding, took, turned over, taking, for a total of, for, with, resulted in, resulting in, led to
             leading to, gave, giving, accounted for, contributed, contributing, spent, spending, paid
             amounted in all to, combined for, delivered, delivering, through, translating into, translated into
             turning into, turned into, adding up to, added up to, valued at, grossed, grossing, together worth, left
-            placed, placing, and, between them, became, made for, rang up, on, in exchange for, across, out of
+            placed, placing, between them, became, made for, rang up, on, in exchange for, across, out of
             of which, ended in, ended with, resulted, opened, saw, recorded, earning, booked""",
     },
     "bound": {
         "": r"""
-            over, more than, less than, fewer than, nearly, almost, under, at least, at most, up to, just over
-            just under, well over, upwards of, close to, not quite, short of, as many as, as much as, as few as
-            as little as, no fewer than, no less than, no more than, a full, beyond, above, below""",
+            over, more than, less than, fewer than, nearly, almost, under, at least, at most, just over
+            just under, well over, upwards of, not quite, short of
+            no fewer than, no less than, no more than, a full, beyond, above, below""",
     },
     "none": {
-        "": r"""
-            no, without, without any, zero, not a single, not one, not any, any, no single, lack of, without a single
-            """,
-    },
-    "all": {
-        "": r"""
-            all (?:the )?(?:figures|metrics|numbers|measures|indicators|key figures|values|counts|main figures|of them)
-            every (?:figure|metric|number|measure|indicator|count), everything, across the board, the figures
-            the numbers, the metrics, all metrics, each metric, each figure, on all counts, on every (?:count|front)
-            on all fronts, all round, all of these, all else, all others, all other (?:figures|metrics|numbers)
-            the whole picture, the rest, most figures, most metrics, the others, figures, numbers, overall""",
-    },
-    "weekday": {
-        "0": r"mondays?",
-        "1": r"tuesdays?",
-        "2": r"wednesdays?",
-        "3": r"thursdays?",
-        "4": r"fridays?",
-        "5": r"saturdays?",
-        "6": r"sundays?",
-    },
-    "month": {
-        "1": r"january, jan",
-        "2": r"february, feb",
-        "3": r"march",
-        "4": r"april",
-        "5": r"in may, of may, this may, last may",
-        "6": r"june",
-        "7": r"july",
-        "8": r"august",
-        "9": r"september, sept",
-        "10": r"october, oct",
-        "11": r"november, nov",
-        "12": r"december, dec",
+        "": r"no, without, without any, zero, without a single",
     },
     "forbidden": {
         "cause": r"""
             because(?: of)?, due to, thanks to, owing to, as a result(?: of)?, the result of, results? from
             resulted from, resulting from, result of, driven (?:by|mainly|largely|mostly|primarily|in part)?, driver
             drivers, drive[ns]?, driving, drove, caused?(?: by)?, causes, causing, reasons?, on the back of, fuell?ed
-            fuell?ing, fuels?, prompted, prompting, triggered, triggering, spurred, spurring, attributable, attributed?
+            fuell?ing, fuels?, prompted, prompting, triggered, triggering, spurred, spurring, attributable
+            attributed?
             attribute to, stem(?:s|med|ming)? from, explain(?:s|ed|ing)?, explanation
             account(?:s|ed)? for the (?:rise|fall|change|drop|increase|decline|gain), reflect(?:s|ed|ing)?, thereby
             therefore, hence, consequently, consequence, consequences, as a consequence
-            led to (?:a|an|the) (?:rise|fall|drop|increase|decline|growth|gain), helped(?: by| along)?, helping, helps?
+            led to (?:a|an|the) (?:rise|fall|drop|increase|decline|growth|gain), helped(?: by| along)?, helping
+            helps?
             hurt by, hurt, boosted, boost(?: from)?, boosting, pushed by, lifted by, dragged(?: down)?(?: by)?
             dragging, weighed (?:on|down)(?: by)?, weighing on, propelled, powered by, supported by, underpinned
             sparked, sparking, in response to, response to, responded to, responding to, reacted?, reacting, reaction
@@ -540,7 +392,9 @@ _ENGLISH: Entries = {
             paid off, bearing fruit, bore fruit, left its mark, payoff, worked, the work of, played a (?:part|role)
             a factor, factors?, aided, fed by, feeding, on the heels of
             kept (?:people|customers|shoppers|buyers|visitors) \w+, steered, brought people, brought customers
-            shaped by, under the influence, off the back of, in the aftermath, spillover, translat(?:ed|ing) to""",
+            shaped by, under the influence, off the back of, in the aftermath, spillover, translat(?:ed|ing) to
+            as, since, following, reflecting, in view of, based on, so, accordingly, for that reason, which is why
+            why, whereby, given, linked to, related to, accompanied by, aided by, fuelled, carried by""",
         "circumstance": r"""
             weather, rain(?:y|s|fall)?, sun(?:ny|shine)?, snow(?:y|fall)?, storms?, heat ?wave, heat, cold(?: snap)?
             holidays?, christmas, easter, halloween, thanksgiving, black friday, cyber monday, new year'?s?
@@ -549,7 +403,8 @@ _ENGLISH: Entries = {
             price changes?, pricing, prices?, newsletters?, e-?mails?, mailing, mailings
             advert(?:s|ising|isement|isements)?, ads?, marketing, social media, influencers?, tv, television, press
             publicity, relaunch, launch(?:ed)?, redesign, website problems?, outages?, downtime, technical
-            glitch(?:es)?, bugs?, server, maintenance, stock(?:ed|s)?(?: up| out| shortage| level| levels)?, stockouts?
+            glitch(?:es)?, bugs?, server, maintenance, stock(?:ed|s)?(?: up| out| shortage| level| levels)?
+            stockouts?
             out of stock, sold out, shortages?, deliver(?:y|ies)(?: problems?| delays?)?, shipping, logistics, supply
             suppliers?, strikes?, returns?, refunds?, refund rate, payday, salary, salaries, loyalty, programme
             program, season(?:al)?(?: demand| effects?| sale| peak)?, seasonality, back-to-school, competitors?
@@ -557,7 +412,8 @@ _ENGLISH: Entries = {
             pandemic, tourists?, football, festival, event, events, concert, gifts?, gifting, new customers?
             returning customers?, repeat customers?, new collection, collection, new arrivals, restock(?:ed)?, mobile
             desktop, app, search engine, seo, referral, affiliate, organic, paid, wholesale, bulk order, large order
-            one large, big order, single order, mood, budgets?, spending habits, consumer confidence, confidence, taste
+            one large, big order, single order, mood, budgets?, spending habits, consumer confidence, confidence
+            taste
             tastes, fashion, trending, viral, word of mouth, free shipping, giveaway, contest, vip, sentiment
             enthusiasm, interest in, appetite, word, hype, buzz, checkout problems?, payment, payments, fraud, tax
             taxes, shop window, school, summer, winter, spring, autumn""",
@@ -580,7 +436,9 @@ _ENGLISH: Entries = {
             time will tell, to go on, eventually, in the long run, stay tuned, the start of, beginning of, early sign
             turning point, trajectory, ahead this, months? ahead, about to, later this, down the road, won t, is due
             are due, bound to, destined, in due course, before long, looms?, looming, awaits?, ambitions?, target for
-            potential""",
+            potential
+            can, could, may(?! be)?, might, would, look forward, looks forward, looking forward, ahead of us
+            further (?:rise|fall|growth|gain|drop|increase|decline)s?, next""",
         "advice": r"""
             should(?:n't)?, must(?:n't)?, ought(?: to)?, needs? to, have to, has to, had better
             recommend(?:s|ed|ation|ations|ing)?, suggestion, suggestions, advis(?:e|es|ed|able|ing), advice
@@ -590,13 +448,15 @@ _ENGLISH: Entries = {
             make sure, ensure, it is time to, time to, high time, calls? for, calling for, requires?, required
             necessary, needed, try(?:ing)? (?:to|a|an|out|bundling)?, review the, check the, look into
             take a (?:closer )?look, closer look, keep an eye, keep a \w+ eye, close eye, eye on, monitor(?:ing|ed)?
-            watch(?: out| for| this| the)?, investigat(?:e|es|ed|ing|ion), wise, prudent, sensible, opportunit(?:y|ies)
+            watch(?: out| for| this| the)?, investigat(?:e|es|ed|ing|ion), wise, prudent, sensible
+            opportunit(?:y|ies)
             capitali[sz]e, leverage, focus on, focusing on, priorit(?:y|ies|ise|ize), aim(?:s|ed)? to, plan to, act on
             action(?:s)?, management, the team, team, we, our, us, you, your, please, do not, don't, remember
             note that, bear in mind, keep in mind, may want to, might want to, could benefit, would benefit, attention
             concern(?:s|ed|ing)?, worr(?:y|ying|ied|ies|isome), deserves?, merits?, warrants?, warranted, follow up
             step in, intervene, intervention, increase the, reduce the, restock, reorder, replenish, improve the
-            optimi[sz]e, lower the, raise the, double down, invest(?:ing|ment)?, hire, extend the, cut (?:the )?prices?
+            optimi[sz]e, lower the, raise the, double down, invest(?:ing|ment)?, hire, extend the
+            cut (?:the )?prices?
             rethink, revisit, cause for, no need, there is room, room for, worth it, strategy, strategic, decision
             decide, best practice, i, i'd, my, me, avoid, stop, run a, start a, launch a, target(?:ing)?, explore
             exploring, analyse, analyze, analysis, urgent(?:ly)?, caution, cautious(?:ly)?, alert""",
@@ -623,7 +483,122 @@ _ENGLISH: Entries = {
             breaking, broken, time high, rock bottom, at its (?:highest|lowest|best|worst), as never before, longest
             golden, banner day, red-letter, bumper, outstanding, legendary, always, every day, usually, often
             regularly, personal best, slowest, any other day, any day, phenomenal, sensational, last time, such a day
-            a day like this, day of the""",
+            a day like this, day of the
+            most, most important, biggest, largest, strongest, greatest, highest, main, leading, top, best, steepest
+            chief, major, foremost, number one, hardest, heaviest, sharpest, first, worst, weakest, lowest, smallest
+            head, principal, star, poorest, deepest, primary, standout, winning, champion, favourite, favorite, prime
+            key
+            best[- ]?sellers?, top[- ]?sellers?, best[- ]selling(?: products?| items?| articles?| titles?)?
+            top[- ]selling(?: products?| items?)?, bestsellers?, topped the (?:list|ranking|sales|chart|charts)
+            led (?:the )?(?:sales|ranking|list|way|field|pack|charts?|day), leads (?:the )?(?:sales|ranking|list|way)
+            head(?:ed|s|ing)? the (?:list|ranking|sales|pack|field|table), top products?, leading products?
+            strongest sellers?, sold (?:the )?(?:most|best), leading the (?:list|sales|way|field), best product
+            most sold, most popular, popular, brought in the most(?: revenue)?, earned the most(?: revenue)?
+            most revenue, largest revenue, highest revenue, leader, top spot, first place
+            the top of the (?:list|ranking|sales), leading (?:the )?(?:sales|seller|sellers)
+            led among (?:the )?products, took the lead, top of the (?:list|ranking|sales), in the lead, led
+            generated the most(?: revenue)?, contributed the most(?: revenue)?, took in the most
+            product with the (?:most|highest|largest) revenue, product by revenue, seller, sellers, main product
+            main products, largest contributor, biggest contributor, top earner, biggest earner, top earners
+            highest earner, led by, front-runner, crowd-puller, came out on top, on top, came first, finished first
+            followed by, ahead of, in front of, then came, behind it came, with second place for
+            just ahead of, well ahead of, next came
+            leads?, ranked?, ranks?, ranking, second, secondly, runner-up, third-placed, medal, podium, lowest ever
+            lead""",
+        "strength": r"""
+            slight(?:ly)?, marginal(?:ly)?, minor, modest(?:ly)?, small, tiny, minimal(?:ly)?, barely, hardly
+            scarcely
+            a touch, (?:a )?little, a bit, by a (?:narrow|small|slim|thin|hair's) (?:margin|breadth), a shade
+            mild(?:ly)?, gentl[ey], narrow(?:ly)?, fractional(?:ly)?, negligibl[ey], a fraction, a notch, a hair
+            a tad
+            a trifle, only just, somewhat, light(?:ly)?, faint(?:ly)?, a whisker, insignificant(?:ly)?, limited
+            imperceptibl[ey], a sliver, only, a mere, subtle, subtly, muted, merely
+            sharp(?:ly)?, steep(?:ly)?, strong(?:ly)?, massive(?:ly)?, huge(?:ly)?, dramatic(?:ally)?
+            drastic(?:ally)?
+            considerabl[ey], substantial(?:ly)?, significant(?:ly)?, marked(?:ly)?, heav(?:y|ily), enormous(?:ly)?
+            vast(?:ly)?, far, much, by far, well, a lot, greatly, big, large, rapid(?:ly)?, clear(?:ly)?
+            noticeabl[ey]
+            appreciabl[ey], severe(?:ly)?, spectacular(?:ly)?, impressive(?:ly)?, striking(?:ly)?
+            by a (?:wide|large|big|clear|comfortable|huge|good|considerable) margin, deep(?:ly)?, hard
+            vigorous(?:ly)?
+            pronounced, tremendous(?:ly)?, immense(?:ly)?, substantive, notabl[ey], a great deal, badly, hefty
+            distinct(?:ly)?, decisive(?:ly)?, way, comfortabl[ey], precipitous(?:ly)?, giant, staggering(?:ly)?
+            whopping, solidly, robustly, healthily, powerfully, wildly, violently, like a stone, by leaps and bounds
+            brisk(?:ly)?, handsomely, dizzying, stellar, visibl[ey], swift(?:ly)?, a long way, bigly, hugely
+            edged (?:up|higher|ahead|past|above), edging (?:up|higher), inched (?:up|higher), inching up
+            nudged (?:up|higher), crept up, crept higher, creeping up, drifted (?:up|higher), ticked higher
+            edged (?:down|lower|back|below), edging (?:down|lower), inched (?:down|lower), inching down
+            nudged (?:down|lower), crept down, drifted (?:down|lower), drifting lower, ticked lower
+            soar, soars, soared, soaring, surge, surges, surged, surging, jump, jumps, jumped, jumping, leap, leaps
+            leapt, leaped, leaping, shot up, shooting up, skyrocketed, skyrocketing, rocketed, rocketing, exploded
+            spiked, spiking, boomed, ballooned, vaulted, took off, mushroomed, shot through the roof
+            went through the roof, bounded, catapulted, multiplied, flew up, zoomed, snowballed
+            plunge[ds]?, plunging, plummet, plummets, plummeted, plummeting, collapse[ds]?, collapsing, crash, crashes
+            crashed, crashing, slump, slumps, slumped, slumping, tumble[ds]?, tumbling, nosedived?, nosediving, tanked
+            cratered, dived, dove, sank sharply, imploded, evaporated, fell off a cliff, nose-dived, cratering
+            crumbled, slashed, dropped like a stone
+            surge, surges, jump, jumps, leap, boom, spike, soaring, explosion
+            plunge, slump, collapse, crash, tumble, nosedive, plummet
+            strong, solid, healthy, busy, lively, robust, good, brisk, bright, decent, fine, pleasing, satisfying
+            rich, buoyant, great
+            weak, quiet, dull, poor, bad, soft, slow, calm, thin, subdued, disappointing, meagre, sluggish, muted
+            lacklustre, flat-footed, slack
+            stably, preserved, held (?:firm|steady|up|level|even|fast)
+            (?:held|kept|holds?|holding|keeping|retained|maintained|preserved) (?:on to )?(?:the|its|their) (?:level|
+            value|ground|own|position|size|place)
+            maintained, repeated, repeating, mirrored, on (?:a )?par with, in line with, matched, matching
+            matches, little changed, almost unchanged, nearly unchanged, virtually unchanged, barely changed
+            hardly changed, practically unchanged, broadly unchanged, roughly unchanged, more or less unchanged
+            largely unchanged, (?:barely|hardly|scarcely) (?:moved|changed|budged|shifted), stood still
+            much the same(?: as)?, about the same(?: as)?, roughly the same(?: as)?, nearly the same(?: as)?
+            almost the same(?: as)?, similar(?: to)?, close to, near, at the level of
+            at (?:its|the same|their|the) level, kept (?:pace|up) with, little change, hardly any change, stagnated?
+            stagnant, stagnation, sideways, even with, comparable(?: to| with)?, in keeping with, at about, right at
+            stability, consistent with, essentially unchanged, static, plateaued, as on
+            next to no change, did not budge, tracked, held at, remained where it was
+            just, merely, nearly, almost, approximately, roughly, about, around, circa, virtually, practically
+            largely, mostly
+            mainly, chiefly, primarily, predominantly, principally, especially, particularly, notably, even, quickly
+            slowly, pleasing, satisfying, respectable, disappointing, encouraging, moderate(?:ly)?, sizeable
+            sizable, smooth(?:ly)?
+            welcome, welcomed, nice, enough, solely, exclusively, purely, very, quite, too, rather, up to
+            as many as, as much as
+            as few as, as little as, at least, at most, in excess of, exactly, precisely""",
+        "comparison": r"""
+            faster than, more (?:strongly|sharply|quickly|steeply|markedly) than, steeper than, quicker than
+            harder than, sharper than, more than did, grew more than, rose more than, fell more than
+            fell further than
+            dropped more than, dropped further than, climbed more than
+            slower than, less (?:strongly|sharply|quickly|steeply|markedly) than, more slowly than, more gently than
+            more mildly than, rose less than, grew less than, fell less than, dropped less than, climbed less than
+            faster, slower, steeper, quicker, outpac(?:e|es|ed|ing), outgr(?:ow|ows|ew|own|owing)
+            outstrip(?:s|ped|ping)?
+            more (?:strongly|sharply|quickly|steeply|markedly|slowly|gently|mildly)
+            less (?:strongly|sharply|quickly|steeply|markedly)
+            further than, than the (?:rise|fall|increase|decrease|gain|loss|drop|decline|change)s?, outsold, outran
+            kept pace
+            (?:rose|fell|grew|climbed|dropped|gained|lost|declined|increased|decreased) (?:more|less|further)""",
+        "negation": r"""
+            not, never, neither, nor, without, cannot, failed to, fail to, fails to, failing to, didn't, wasn't
+            weren't, hasn't, haven't, couldn't, hadn't, isn't, aren't, doesn't, don't, nothing, none, nowhere
+            no sign of, anything but, far from, no longer, unable to, refused to, could not, did not
+            in no way, by no means, denied, lacked, lacking, absence of, hardly did, hardly any""",
+        "anomaly": r"""
+            normal(?:ly)?, ordinary, typical(?:ly)?, as usual, regular, unremarkable, as normal, customary, routine
+            nothing special, unsurprising(?:ly)?, unexceptional, uneventful, average, habitual, run-of-the-mill
+            commonplace, standard, in order, business as usual, par for the course
+            usual, the norm, norm, as ever, ordinarily, habitual(?:ly)?
+            (?:the |its |their |a )?(?:usual|normal|typical|customary) (?:level|levels|value|figure|number|
+            amount|pace|course)s?""",
+        "vague": r"""
+            all (?:the )?(?:figures|metrics|numbers|measures|indicators|key figures|values|counts|main figures|of them)
+            every (?:figure|metric|number|measure|indicator|count), everything, across the board, the figures
+            the numbers, the metrics, all metrics, each metric, each figure, on all counts, on every (?:count|front)
+            on all fronts, all round, all of these, all else, all others, all other (?:figures|metrics|numbers)
+            the whole picture, the rest, most figures, most metrics, the others, overall
+            business, trade, trading, activity, demand, results?, performance, the day as a whole, day as a whole
+            everything
+            figures, numbers, averaged, averaging, average of, an average of""",
         "other_shops": r"""
             competitors?, competition, rivals?
             (?:other|similar|comparable|neighbouring|peer|competing) (?:shops?|stores?|retailers?|sellers?|merchants?|
@@ -649,8 +624,14 @@ _ENGLISH: Entries = {
             the lion's share, fraction of, most of, pairs?, trio, duo
             one (?:order|customer|session|review|unit|item|product|percent|per cent|in|out|point), zero, nil, many
             multitude, myriad, dozenth, one-\w+, score of, bulk, a good many
-            few(?= (?:orders|customers|sessions|reviews|units|items|products|purchases|visitors))""",
+            few(?= (?:orders|customers|sessions|reviews|units|items|products|purchases|visitors))
+            respectively, in that order, in this order
+            both, either, one, ones, once, third, triple, double, pair, paired, each, equal parts, equally, evenly
+            whole, entire, entirely, every""",
         "wrong_date": r"""
+            mondays?, tuesdays?, wednesdays?, thursdays?, fridays?, saturdays?, sundays?
+            january, jan, february, feb, march, april, in may, of may, this may, last may, june, july, august
+            september, sept, october, oct, november, nov, december, dec
             yesterday(?:'s)?, weeks?
             last (?:year|month|night|quarter|season|summer|winter|spring|autumn|weekend|christmas|time|evening|decade|
             fortnight)
@@ -666,13 +647,17 @@ _ENGLISH: Entries = {
             morning, afternoon, evening, nights?, noon, midnight, o'clock, hours?, first (?:of|day|half|week) of the
             end of the (?:week|month|year|quarter), start of the (?:week|month|year)
             beginning of the (?:week|month|year), the day after, following day, the next day, recently, lately
-            nowadays, currently, now, minutes?, seconds, half-year, seasons?, years?, months?, quarters?, annual(?:ly)?
+            nowadays, currently, now, minutes?, seconds, half-year, seasons?, years?, months?, quarters?
+            annual(?:ly)?
             monthly, weekly, the day before yesterday, the other day, decades?, century
-            earlier in the (?:week|month|year), bank holiday, workday, working day, ago""",
+            earlier in the (?:week|month|year), bank holiday, workday, working day, ago
+
+            today(?:'s)?, daily, so far today, by then, earlier, later, previously, beforehand, meanwhile
+            early, late""",
         "instruction": r"""
             ignore, disregard, as an? (?:ai|language model|assistant), language model, i cannot, i can't, i am, i'm
             here(?:'s| is| are) (?:the|a|your|my), sure, certainly, of course, placeholders?, fact ids?, fact_ids?
-            prompt, system, assistant, user, instructions?, the rules, summary of the facts, let me know, let me
+            prompt, system, assistant, user, instructions?, the rules, let me know, let me
             feel free, i hope, hope this, in conclusion, to summari[sz]e, click, visit our, visit us, subscribe
             buy now, praise, json, html, hallucinat\w+, as requested, requested, draft, template, todo, asked for
             write to, see more, more at, read more, contact, (?:the )?facts? (?:given|provided|above|list|sheet), note
@@ -699,7 +684,8 @@ _PORTUGUESE: Entries = {
             cada (?:pedido|encomenda), ticket médio, tíquete médio, valor médio
             valor médio (?:das compras|da compra|por compra|dos pedidos), gasto médio(?: por (?:cliente|pedido))?
             cesta média, carrinho médio, média por pedido, valor da cesta, receita por pedido""",
-        "units": r"(?:número de |quantidade de )?(?:unidades?|itens|peças)(?: vendid[oa]s)?, item, volume de unidades",
+        "units": r"""
+            (?:número de |quantidade de )?(?:unidades?|itens|peças)(?: vendid[oa]s)?, item, volume de unidades""",
         "products_sold": r"""
             (?:número de |variedade de )?produtos (?:diferentes|distintos|vendidos)(?: vendidos)?
             variedade de produtos(?: vendidos)?, (?:número de )?itens (?:diferentes|distintos), sortimento vendido""",
@@ -738,11 +724,6 @@ _PORTUGUESE: Entries = {
         "rating": r"""
             notas?(?: média)?(?: das avaliações)?, avaliação média, média das (?:avaliações|notas)
             pontuação(?: média)?, média de notas, satisfação, classificação média, score médio""",
-        "rating basket": r"(?:com )?(?:uma )?média de, em média",
-        "day": r"""
-            o dia(?! (?:anterior|precedente|antes|prévio|imediatamente|correspondente|equivalente|seguinte|da semana))
-            dia como um todo, negócio, negócios, atividade, procura, demanda, resultados?, desempenho, a loja, loja
-            movimento, o comércio""",
     },
     "reference": {
         "day_before": r"""
@@ -754,42 +735,36 @@ _PORTUGUESE: Entries = {
             mesm[oa] dia(?: da semana)? (?:uma|da|na|de uma) semana (?:antes|anterior|passada|atrás|precedente)
             uma semana antes, semana (?:anterior|passada|precedente|antes), semana contra semana, comparação semanal
             mesm[oa] dia da semana
-            (?:um )?mesm[oa] dia da semana (?:da|na|de uma) semana (?:anterior|passada|antes|precedente), há uma semana
+            (?:um )?mesm[oa] dia da semana (?:da|na|de uma) semana (?:anterior|passada|antes|precedente)
+            há uma semana
             mesm[oa] dia da semana (?:anterior|passada|precedente), sete dias antes
             dia correspondente da semana (?:anterior|passada|precedente)
             dia equivalente da semana (?:anterior|passada|precedente)""",
         "trend": r"""
-            tendências?
-            (?:nível|valor|patamar|número|volume|resultado|total|ritmo) (?:esperado|habitual|usual|normal|de costume|
-            previsto|da tendência|típico)
+            tendências?, (?:nível|valor|patamar|número|volume|resultado|total) (?:esperado|previsto|da tendência)
             (?:o )?(?:que (?:era|seria|se podia|se podia de)|que se) (?:de )?esper(?:ado|ar|ava|avam), esperad[oa]s?
-            (?:se )?esperava(?:m)?(?:-se)?, (?:se )?previa(?:m)?(?:-se)?, habitual, usual, de costume, o costume
-            do costume, previsto, linha de tendência, o que era de se esperar, o que era de esperar, que era de esperar
-            que era de se esperar, o que a tendência (?:indicava|sugeria|apontava), expectativas?, que o normal, norma
-            padrão""",
+            (?:se )?esperava(?:m)?(?:-se)?, linha de tendência, o que era de se esperar, o que era de esperar
+            que era de esperar, que era de se esperar, o que a tendência (?:indicava|sugeria|apontava), expectativas?
+            previst[oa]s?, estimad[oa]s?, projetad[oa]s?""",
     },
     "verb": {
         "+": r"""
             sub~ir, sobe, sobem, aument~ar, cresc~er, cresça, ganh~ar, avanç~ar, avance, melhor~ar, acrescent~ar
             adicion~ar, elev~ar, elevou-se, elevaram-se, se elevou, se elevaram, expand~ir, expandiu-se, expandiram-se
             se expandiu, se expandiram, super~ar, exced~er, ultrapass~ar, pass~ar de longe, progred~ir, progride
-            recuper~ar, recuperou-se, fortalec~er, ampli~ar, alarg~ar, venc~er, bat~er, sobressa~ir, foi além
-            foram além, foi mais longe, escal~ar, eleve, somou mais, somaram mais, acelerou, aceleraram
-            intensificou-se, engordou, engordaram, ganhou terreno, ganharam terreno, para cima""",
+            fortalec~er, ampli~ar, alarg~ar, venc~er, sobressa~ir, foi além
+            foram além, escal~ar, eleve, somou mais, somaram mais
+            intensificou-se, ganhou terreno, ganharam terreno, para cima""",
         "-": r"""
             ca~ir, cai, caem, caíram, caiu, caído, caíssem, caísse, diminu~ir, diminuem, recu~ar, reduz~ir, reduziu-se
             reduziram-se, se reduziu, se reduziram, encolh~er, perd~er, baix~ar, baixe, desc~er, desceu, desceram
-            decresc~er, retroced~er, ced~er, pior~ar, contra~ir, contraiu-se, contraíram-se, se contraiu, se contraíram
+            decresc~er, retroced~er, ced~er, pior~ar, contra~ir, contraiu-se, contraíram-se, se contraiu
+            se contraíram
             retra~ir, retraiu-se, retraíram-se, se retraiu, se retraíram, enfraquec~er, desaceler~ar, mingu~ar
             declin~ar, afund~ar, regred~ir, fic~ar aquém, ficou atrás, ficaram atrás, perdeu terreno, perderam terreno
-            perdeu fôlego, perderam fôlego, esfri~ar, arrefec~er, murch~ar, escorreg~ar, desliz~ar, desliza, para baixo
+            perdeu fôlego, perderam fôlego, esfri~ar, arrefec~er, murch~ar, escorreg~ar, desliz~ar, desliza
+            para baixo
             abrand~ar, definh~ar, tropeç~ar, deu marcha a ré, afrouxou, afrouxaram, minorou""",
-        "+ large": r"""
-            dispar~ar, salt~ar, explod~ir, dar um salto, deu um salto, deram um salto, decol~ar, deslanch~ar
-            multiplicou-se, multiplicaram-se""",
-        "- large": r"""
-            despenc~ar, desab~ar, desmoron~ar, tomb~ar, mergulh~ar, derret~er, derreteu-se, desplomou, ru~ir, evapor~ar
-            despencaram-se""",
     },
     "more": {
         "+": r"""
@@ -806,77 +781,34 @@ _PORTUGUESE: Entries = {
             aumentos?, altas?, crescimento, ganhos?, avanços?, acréscimos?, elevaç(?:ão|ões), melhorias?, melhora
             subidas?, expansão, progresso, recuperação, incrementos?, ascensão, vantagem, folga, sobra""",
         "-": r"""
-            quedas?, baixas?, reduç(?:ão|ões), diminuiç(?:ão|ões), recuos?, perdas?, decréscimos?, declínios?, retração
+            quedas?, baixas?, reduç(?:ão|ões), diminuiç(?:ão|ões), recuos?, perdas?, decréscimos?, declínios?
+            retração
             retrações, piora, descidas?, contração, encolhimento, decréscimo, retrocesso, desvantagem, enfraquecimento
             desaceleração, déficit""",
-        "+ large": r"disparada, salto, explosão, boom",
-        "- large": r"colapso, tombo, desabamento, despencada, derrocada, mergulho",
     },
     "place": {
         "+": r"acima, à frente, além, por cima, na frente, adiante",
         "-": r"abaixo, atrás, aquém, por baixo, sob",
     },
     "level": {
-        "exact": r"""
+        "": r"""
             inalterad[oa]s?, sem alteraç(?:ão|ões), sem mudanças?, não mud~ar, não se alter~ar, não se alterou
             não se alteraram, idêntic[oa]s?, igual, iguais, igual~ar, o mesmo que, a mesma que, as mesmas, os mesmos
             o mesmo número, a mesma quantidade, mesmo número, mesma quantidade, mesmo valor, não variou, não variaram
             sem variação, não houve mudança, não houve alteração, no mesmo nível, ao mesmo nível, mesmo nível
-            no mesmo patamar, mesmo patamar, empat~ar""",
-        "near": r"""
-            estáve(?:l|is), estabilidade, estagnad[oa]s?, estagnação, quase inalterad[oa]s?
-            praticamente inalterad[oa]s?, pouco mud~ar, pouco vari~ar
-            quase não (?:mudou|mudaram|variou|variaram|se moveu|se moveram|se alterou|se alteraram)
-            mal (?:mudou|mudaram|variou|variaram|se mexeu|se mexeram), constantes?, em linha, alinhad[oa]s?
-            par~ar no lugar, manteve-se, mantiveram-se, se manteve, se mantiveram, manteve, mantiveram, mant~er
-            praticamente (?:igual|iguais|o mesmo|a mesma|no mesmo nível)
-            quase (?:igual|iguais|o mesmo|a mesma|no mesmo nível), perto, próxim[oa]s?, acompanh~ar, repet~ir
-            semelhantes?, parecid[oa]s?, estabiliz~ar, em torno, permaneceu igual, equivalentes?, comparáve(?:l|is)
-            lado a lado""",
+            no mesmo patamar, mesmo patamar, empat~ar
+            estáve(?:l|is), estabilidade, constantes?
+            manteve-se, mantiveram-se, se manteve, se mantiveram
+            manteve, mantiveram, mantid[oa]s?""",
     },
-    "grade": {
-        "+": r"""
-            alt[oa]s?, bom, boa, bons, boas, sólid[oa]s?, agitad[oa]s?, movimentad[oa]s?, chei[oa]s?
-            animador(?:a|es|as)?, ótim[oa]s?, excelentes?""",
-        "-": r"""
-            baix[oa]s?, frac[oa]s?, rui(?:m|ns), morn[oa]s?, calm[oa]s?, vazi[oa]s?, parad[oa]s?, pobres?
-            decepcionantes?, lent[oa]s?, tranquil[oa]s?""",
+    "height": {
+        "+": r"alt[oa]s?",
+        "-": r"baix[oa]s?",
     },
     "reach": {
-        "+": r"""
-            alcanç~ar, ating~ir, chegou a, chegaram a, chegar a, chegou ao, chegaram ao, chegou à, chegaram à, cheg~ar
-            consegu~ir, bateu, bateram, acompanhou, acompanharam, igualou, igualaram, segur~ar, sustent~ar""",
-    },
-    "strength": {
-        "small": r"""
-            ligeir(?:o|a|os|as|amente), leve(?:s|mente)?, levemente, modest(?:o|a|os|as|amente), pequen[oa]s?, pouco
-            um pouco, um pouquinho, pouquinho, discret(?:o|a|os|as|amente), marginal(?:mente)?, minim(?:o|a|amente)
-            mínim[oa]s?, tímid[oa]s?, suave(?:mente)?, apenas, só, sutil(?:mente)?, por pouco, irrisóri[oa]s?, mal
-            fraca?(?:mente)?, de leve""",
-        "large": r"""
-            fort(?:e|es|emente), acentuad(?:o|a|os|as|amente), expressiv(?:o|a|os|as|amente), grande(?:s|mente)?
-            grandemente, enorm(?:e|es|emente), drastic(?:o|a|amente), drástic[oa]s?, drasticamente, brusc(?:o|a|amente)
-            consideráve(?:l|is), consideravelmente, significativ(?:o|a|os|as|amente), notáve(?:l|is), notavelmente
-            muito, bem, bastante, nitidamente, claramente, vertiginos(?:o|a|amente), vigoros(?:o|a|amente)
-            intens(?:o|a|os|as|amente), profund(?:o|a|amente), robust[oa]s?, imens[oa]s?, vast[oa]s?, sensíve(?:l|is)
-            sensivelmente, marcad[oa]s?, marcadamente, com força, pesad[oa]s?, pesadamente, impressionantes?, de longe
-            espetacular(?:es|mente)?, abrupt(?:o|a|amente), visivelmente, substancial(?:mente)?, substanciais
-            firme(?:mente)?, largamente, com folga""",
-    },
-    "pace": {
-        "+": r"""
-            mais (?:rápido|depressa|fortemente|acentuadamente) (?:do )?que, subiu mais (?:do )?que
-            cresceu mais (?:do )?que, caiu mais (?:do )?que, subiram mais (?:do )?que, cresceram mais (?:do )?que
-            caíram mais (?:do )?que""",
-        "-": r"""
-            menos (?:fortemente|acentuadamente) (?:do )?que, mais devagar (?:do )?que, mais lentamente (?:do )?que
-            subiu menos (?:do )?que, cresceu menos (?:do )?que, caiu menos (?:do )?que, subiram menos (?:do )?que
-            cresceram menos (?:do )?que, caíram menos (?:do )?que""",
-    },
-    "negation": {
         "": r"""
-            não, jamais, nem, sem, nenhum[a]?, ninguém, tampouco, nada, deix~ar de, falh~ar em, longe de, impossível
-            incapaz(?:es)?, não chegou a, não conseguiu, não conseguiram, ausência de, falta de""",
+            alcanç~ar, ating~ir, chegou a, chegaram a, chegar a, chegou ao, chegaram ao, chegou à, chegaram à, cheg~ar
+            consegu~ir, segur~ar, sustent~ar""",
     },
     "comparator": {
         "": r"""
@@ -891,12 +823,13 @@ _PORTUGUESE: Entries = {
     },
     "known": {
         "neutral": r"""
-            ao todo, (?:o )?equivalente a, por outro lado, de modo geral, em geral, no geral, em suma, em resumo
-            por fim, por sua vez, no entanto, no total, ao mesmo tempo, ao longo do dia, no fim do dia, ao fim do dia
-            no mesmo período""",
+            ao todo, por sua vez, no total, a loja, loja, ao longo do dia, vai de(?=\s+\x00), vão de(?=\s+\x00)
+            não há dia anterior
+            o dia(?! (?:anterior|precedente|antes|prévio|imediatamente|correspondente|equivalente|seguinte|da semana))
+            em suma, em resumo, (?:o )?equivalente a, por outro lado, no mesmo período""",
         "article": r"""
-            tanto, ambos, ambas, o, a, os, todos, todas, todos os, todas as, as, um, uma, uns, seu, sua, seus, suas
-            esse, essa, este, esta, isso, isto, ess[ea]s, est[ea]s, tais""",
+            tanto, o, a, os, as, um, uma, seu, sua, seus, suas
+            esse, essa, este, esta, isso, isto, ess[ea]s, est[ea]s""",
         "of": r"por, pel[oa]s?, para, pra",
         "auxiliary": r"""
             foi, foram, é, são, era, eram, tinha, tinham, sido, houve, havia, teve, tiveram, está, estão, estava
@@ -908,11 +841,13 @@ _PORTUGUESE: Entries = {
     "break": {
         "": r"""
             mas, enquanto, embora, porém, contudo, todavia, apesar (?:de|do|da|dos|das), ao passo que, ainda que
-            mesmo que, mesmo com, exceto, salvo, em contrapartida, ao contrário, não obstante, conquanto, se bem que
-            sendo que""",
+            mesmo que, mesmo com, exceto, salvo, em contrapartida, ao contrário, conquanto, se bem que
+            sendo que
+            entretanto""",
     },
     "and": {
-        "": r"e, ou, bem como, assim como, mais os, além (?:de|do|da|dos|das), quanto, como, junto com, e também, nem",
+        "": r"""
+            e, ou, bem como, assim como, mais os, além (?:de|do|da|dos|das), quanto, junto com, e também""",
     },
     "anomaly": {
         "any": r"""
@@ -923,13 +858,8 @@ _PORTUGUESE: Entries = {
             destoaram, chama(?:m)? a atenção, chamou a atenção, chamaram a atenção, alarmes?
             fug~ir (?:do|da|ao|à) (?:normal|comum|padrão|habitual|norma|regra)
             escap~ar (?:do|da|ao|à) (?:normal|comum|padrão|habitual|norma|regra), alertas?, sinalizad[oa]s?, desvios?
-            incomumente, insólit[oa]s?, notoriamente, singular(?:es)?""",
-    },
-    "normal": {
-        "": r"""
-            norma(?:l|is), normalmente, comu(?:m|ns), típic[oa]s?, rotineir[oa]s?, rotina, habituais, corriqueir[oa]s?
-            como de costume, como sempre, regular(?:es)?, de praxe, costumeir[oa]s?
-            dentro do (?:normal|habitual|comum|padrão|esperado), médi[oa]s?, nada de especial""",
+            incomumente, insólit[oa]s?, notoriamente, singular(?:es)?
+            fora d[aeo] (?:habitual|usual|costume)""",
     },
     "band": {
         "": r"""
@@ -937,31 +867,7 @@ _PORTUGUESE: Entries = {
             normal|sazonal|esperad[oa]|típic[oa]|de costume|habituais|normais|usuais|comum)
             faixa, banda, intervalo, limite inferior, limite superior, piso, teto
             (?:extremo|extremidade|limite|ponta) (?:superior|inferior) d[ao] (?:faixa|banda|intervalo)(?: habitual|
-             usual| normal| sazonal| esperad[oa])?
-            """,
-    },
-    "most": {
-        "": r"""
-            a? ?maior(?= (?:mercado|parte|fatia|responsável|destino|país|comprador|participação|contribuição|
-            contribuinte|origem|parcela|peso|fonte))?
-            que mais, que menos, o mais, a mais(?= \w+[dst][oa])?, os mais, principal, principais, primeir[oa], líder
-            líderes, destaque, destaques, campeão, campeã, número um, o melhor, a melhor, o maior, a maior, as maiores
-            os maiores, o menor, a menor, o pior, a pior, o que menos, quem mais, mais que qualquer outro, a maioria""",
-    },
-    "seller": {
-        "": r"""
-            mais vendid[oa]s?, o mais vendido, os mais vendidos, produto mais vendido, produtos mais vendidos
-            campe(?:ão|ões) de vendas?, lider~ar, liderança, à frente das vendas
-            topo (?:das vendas|da lista|do ranking), primeiro lugar, encabeç~ar, carro-chefe, maior receita
-            maior faturamento, mais faturou, mais faturaram, mais vendeu, mais venderam, mais rendeu, mais renderam
-            principal produto, produto principal, líder de vendas, líderes de vendas, mais popular(?:es)?
-            produto líder, na liderança, na frente, mais procurad[oa]s?, topo, na dianteira""",
-    },
-    "followed": {
-        "": r"seguid[oa]s? (?:de|por|pelo|pela), à frente (?:de|do|da), na frente (?:de|do|da), antes (?:de|do|da)",
-    },
-    "respectively": {
-        "": r"respectivamente, nessa ordem, nesta ordem",
+            usual| normal| sazonal| esperad[oa])?""",
     },
     "yields": {
         "": r"""
@@ -969,9 +875,11 @@ _PORTUGUESE: Entries = {
             no total de, com, de, por, para, somou, somaram, somando, som~ar, totaliz~ar, resultou em, resultaram em
             resultando em, fez, fizeram, fazendo, fizesse, deu, deram, dando, produz~ir, vend~er, fatur~ar, obteve
             obtiveram, valendo, vale, valem, respond~er por, responsáve(?:l|is) por, responderam por, respondeu por
-            virou, viraram, virando, recebeu, receberam, que, e, lev~ar a, levou a, em, tiveram, teve, deix~ar, gast~ar
+            virou, viraram, virando, recebeu, receberam, que, lev~ar a, levou a, em, tiveram, teve, deix~ar, gast~ar
             renderam à loja, coloc~ar, totalizando, entre, abriu, abriram, termin~ar, conclu~ir, atra~ir, registr~ar
-            custou, custaram""",
+            custou, custaram
+            arrecad~ar, angari~ar, apur~ar, embols~ar, acumul~ar, perfez, perfizeram, perfazendo, comput~ar, marcou
+            marcaram""",
     },
     "bound": {
         "": r"""
@@ -981,39 +889,8 @@ _PORTUGUESE: Entries = {
     },
     "none": {
         "": r"""
-            nenhum, nenhuma, sem, sem quaisquer, sem nenhum, sem nenhuma, sem qualquer, não houve, nem um, nem uma
-            não teve, não recebeu, não registrou, não vendeu, não houve nenhum, não houve nenhuma, sem um único
-            sem uma única""",
-    },
-    "all": {
-        "": r"""
-            tod[oa]s (?:os|as) (?:números|métricas|indicadores|valores|medidas|resultados), os números, tudo
-            em todas as frentes, em todos os indicadores, as métricas, os indicadores, cada número, cada métrica
-            cada indicador, no geral, os demais (?:números|indicadores), as demais métricas, os outros números, o resto
-            o conjunto, os resultados, números, indicadores, métricas, demais""",
-    },
-    "weekday": {
-        "0": r"segundas?(?:-feiras?)?(?! (?:maior|mais|melhor|posição))",
-        "1": r"terças?(?:-feiras?)?(?! parte)",
-        "2": r"quartas?(?:-feiras?)?(?! parte)",
-        "3": r"quintas?(?:-feiras?)?(?! parte)",
-        "4": r"sextas?(?:-feiras?)?(?! parte)",
-        "5": r"sábados?",
-        "6": r"domingos?",
-    },
-    "month": {
-        "1": r"janeiro",
-        "2": r"fevereiro",
-        "3": r"março",
-        "4": r"abril",
-        "5": r"maio",
-        "6": r"junho",
-        "7": r"julho",
-        "8": r"agosto",
-        "9": r"setembro",
-        "10": r"outubro",
-        "11": r"novembro",
-        "12": r"dezembro",
+            não houve
+            não teve, não recebeu, não registrou, não vendeu, não houve nenhum, não houve nenhuma""",
     },
     "forbidden": {
         "cause": r"""
@@ -1023,7 +900,8 @@ _PORTUGUESE: Entries = {
             reflexo, reflexos, deve-se, devem-se, se deve, se devem, deveu-se, deveram-se, por isso, portanto
             assim sendo, atribu~ir, atribuíve(?:l|is), efeito, efeitos, influênci~ar, influência, impact~ar, impacto
             favorec~er, ajud~ar, prejudic~ar, estimul~ar, aliment~ar, decorrente, decorrentes, decorr~er
-            originad[oa]s?, gerad[oa]s? (?:por|pel[oa]s?), já que, uma vez que, visto que, pois, dado que, dada, dado o
+            originad[oa]s?, gerad[oa]s? (?:por|pel[oa]s?), já que, uma vez que, visto que, pois, dado que, dada
+            dado o
             dados os, por trás, reag~ir, reação, em resposta, respost~ar, resposta, fatores?
             responsáve(?:l|is)(?! por\s+\x00), culpa, na esteira, no embalo, em meio, talvez, provavelmente
             possivelmente, aparentemente, parece(?:m|u|ndo)?, parecem, suger~ir, sugere, indica(?:m|ndo|ram)?, indicou
@@ -1032,20 +910,26 @@ _PORTUGUESE: Entries = {
             ocasion~ar, derivad[oa]s?, marca, agradou, agradaram, benefici~ar, freado, freada, penaliz~ar, conduz~ir
             evidentemente, certamente, obviamente, aqueceu, aquecid[oa]s?, estimulad[oa]s?, movid[oa]s?, embal~ar
             encoraj~ar, justific~ar, por obra, em decorrência, pesou, pesaram, pressionad[oa]s?, fez cair, fez subir
-            fizeram cair, fizeram subir, fez com que, fizeram com que""",
+            fizeram cair, fizeram subir, fez com que, fizeram com que
+            como, com isso, com o que, assim, então, desse modo, diante d[aeo]s?, por falta, em função d[aeo]s?
+            seguindo, fez com, levou a, levaram a, levando a""",
         "circumstance": r"""
             tempo(?= (?:bom|ruim|chuvoso|frio|quente))?, bom tempo, clima, chuvas?, sol, calor, frio, neve
             tempestades?, feriad(?:o|os|ão), férias, natal, páscoa, carnaval, black friday, dia das mães, dia dos pais
             dia dos namorados, dia do (?:consumidor|pagamento|cliente), ano novo, campanhas?, promoç(?:ão|ões)
-            promociona(?:l|is), descontos?, cupo(?:m|ns), vales?(?= desconto)?, cortes? de preços?, preços?, newsletter
+            promociona(?:l|is), descontos?, cupo(?:m|ns), vales?(?= desconto)?, cortes? de preços?, preços?
+            newsletter
             e-?mails?, publicidade, propagandas?, anúncios?, marketing, redes sociais, influenciador(?:es)?, televisão
-            imprensa, lançamento, novo site, nova página, falhas?, problemas?, pane, técnic[oa]s?, servidor, manutenção
+            imprensa, lançamento, novo site, nova página, falhas?, problemas?, pane, técnic[oa]s?, servidor
+            manutenção
             estoques?, stock, falta de estoque, esgotad[oa]s?, escassez, entregas?, frete(?: grátis)?, logística
             fornecedores?, greves?, devoluç(?:ão|ões), reembolsos?, pagamentos?, salários?, fidelidade, programa
             estação, temporada, sazonalidade, concorrentes?, concorrência, liquidação, liquidações, ofertas?
-            barganhas?, inflação, economia, econômic[oa]s?, crise, turistas, futebol, festa, festas, festival, eventos?
+            barganhas?, inflação, economia, econômic[oa]s?, crise, turistas, futebol, festa, festas, festival
+            eventos?
             presentes?, clientes? nov[oa]s?, nov[oa]s clientes, clientes antigos, clientes recorrentes, nova coleção
-            coleção, novidades, reposição, aplicativo, celular, buscadores?, humor, confiança, moda, viral, boca a boca
+            coleção, novidades, reposição, aplicativo, celular, buscadores?, humor, confiança, moda, viral
+            boca a boca
             entusiasmo, interesse, apetite, vitrine, escola, verão, inverno, primavera, outono, procura por
             volta às aulas, copa, gripe, trânsito, parceria, parcerias""",
         "forecast": r"""
@@ -1063,7 +947,8 @@ _PORTUGUESE: Entries = {
             virá, virão, crescerá, crescerão, subirá, subirão, cairá, cairão, aumentará, aumentarão, diminuirá
             melhorará, recuperará, ficará, ficarão, seguir subindo, há de, hão de, hora de, está por vir, por vir
             à vista, no horizonte, em vista, esperanças?, se continuar, se mantiver, se a tendência, em direção a
-            potencial, vindour[oa]s?, seguintes?, ainda virá, ritmo aponta, tudo indica, bom sinal, mau sinal""",
+            potencial, vindour[oa]s?, seguintes?, ainda virá, ritmo aponta, tudo indica, bom sinal, mau sinal
+            pode(?:m)?, poderia(?:m)?, deverá, tende, próxim[oa]s?, daqui""",
         "advice": r"""
             deve(?:m)?, deveri(?:a|am), precis~ar, é preciso, é necessário, necessári[oa]s?, recomend~ar, recomendação
             recomenda-se, recomendamos, sugestão, sugerimos, aconselh~ar, aconselhamos, conselho, consider~ar
@@ -1078,7 +963,8 @@ _PORTUGUESE: Entries = {
             por favor, é bom, cuidado, cautela, preocup~ar, preocupa, preocupante, preocupação, garanta, garantir
             repor, reponha, reforç~ar, reforce, reduza, aumente(?:m)? (?:o|a|os|as), baixe(?:m)? (?:o|a), lance(?:m)?
             teste(?:m)?, testar, repens~ar, repense, otimiz~ar, otimize, estratégia, decisão, decisões, evit~ar, evite
-            urgente, urgência, medidas, agir, aja, temos, podemos, vamos, façam?, mantenha(?:m)?, verifi~car, verifique
+            urgente, urgência, medidas, agir, aja, temos, podemos, vamos, façam?, mantenha(?:m)?, verifi~car
+            verifique
             observe(?:m)?, acompanhe(?:m)?, estude(?:m)?, estudar, avaliem?, reavaliar""",
         "superlative": r"""
             recordes?, históric[oa]s?, história, de todos os tempos, de todos, já vist[oa]s?, já registrad[oa]s?
@@ -1096,7 +982,86 @@ _PORTUGUESE: Entries = {
             progressivamente, em franca, inigualáve(?:l|is), fenomenal, sensacional, máxim[oa]s?(?: históric[oa]s?)?
             mínim[oa] históric[oa], fundo do poço, inesquecíve(?:l|is), novo patamar, marcas? históric[oa]s?
             excelência, imbatíve(?:l|is), última vez, qualquer outro dia, dia igual, um dia assim, geralmente
-            frequentemente, costuma(?:m)?""",
+            frequentemente, costuma(?:m)?
+            a? ?maior(?= (?:mercado|parte|fatia|responsável|destino|país|comprador|participação|contribuição|
+            contribuinte|origem|parcela|peso|fonte))?
+            que mais, que menos, o mais, a mais(?= \w+[dst][oa])?, os mais, principal, principais, primeir[oa], líder
+            líderes, destaque, destaques, campeão, campeã, número um, o melhor, a melhor, o maior, a maior, as maiores
+            os maiores, o menor, a menor, o pior, a pior, o que menos, quem mais, mais que qualquer outro, a maioria
+            mais vendid[oa]s?, o mais vendido, os mais vendidos, produto mais vendido, produtos mais vendidos
+            campe(?:ão|ões) de vendas?, lider~ar, liderança, à frente das vendas
+            topo (?:das vendas|da lista|do ranking), primeiro lugar, encabeç~ar, carro-chefe, maior receita
+            maior faturamento, mais faturou, mais faturaram, mais vendeu, mais venderam, mais rendeu, mais renderam
+            principal produto, produto principal, líder de vendas, líderes de vendas, mais popular(?:es)?
+            produto líder, na liderança, na frente, mais procurad[oa]s?, topo, na dianteira
+            seguid[oa]s? (?:de|por|pelo|pela), à frente (?:de|do|da), na frente (?:de|do|da)""",
+        "strength": r"""
+            ligeir(?:o|a|os|as|amente), leve(?:s|mente)?, levemente, modest(?:o|a|os|as|amente), pequen[oa]s?, pouco
+            um pouco, um pouquinho, pouquinho, discret(?:o|a|os|as|amente), marginal(?:mente)?, minim(?:o|a|amente)
+            mínim[oa]s?, tímid[oa]s?, suave(?:mente)?, apenas, só, sutil(?:mente)?, por pouco, irrisóri[oa]s?, mal
+            fraca?(?:mente)?, de leve
+            fort(?:e|es|emente), acentuad(?:o|a|os|as|amente), expressiv(?:o|a|os|as|amente), grande(?:s|mente)?
+            grandemente, enorm(?:e|es|emente), drastic(?:o|a|amente), drástic[oa]s?, drasticamente
+            brusc(?:o|a|amente)
+            consideráve(?:l|is), consideravelmente, significativ(?:o|a|os|as|amente), notáve(?:l|is), notavelmente
+            muito, bem, bastante, nitidamente, claramente, vertiginos(?:o|a|amente), vigoros(?:o|a|amente)
+            intens(?:o|a|os|as|amente), profund(?:o|a|amente), robust[oa]s?, imens[oa]s?, vast[oa]s?, sensíve(?:l|is)
+            sensivelmente, marcad[oa]s?, marcadamente, com força, pesad[oa]s?, pesadamente, impressionantes?, de longe
+            espetacular(?:es|mente)?, abrupt(?:o|a|amente), visivelmente, substancial(?:mente)?, substanciais
+            firme(?:mente)?, largamente, com folga
+            dispar~ar, salt~ar, explod~ir, dar um salto, deu um salto, deram um salto, decol~ar, deslanch~ar
+            multiplicou-se, multiplicaram-se
+            despenc~ar, desab~ar, desmoron~ar, tomb~ar, mergulh~ar, derret~er, derreteu-se, desplomou, ru~ir
+            evapor~ar
+            despencaram-se
+            disparada, salto, explosão, boom
+            colapso, tombo, desabamento, despencada, derrocada, mergulho
+            bom, boa, bons, boas, sólid[oa]s?, agitad[oa]s?, movimentad[oa]s?, chei[oa]s?
+            animador(?:a|es|as)?, ótim[oa]s?, excelentes?
+            frac[oa]s?, rui(?:m|ns), morn[oa]s?, calm[oa]s?, vazi[oa]s?, parad[oa]s?, pobres?
+            decepcionantes?, lent[oa]s?, tranquil[oa]s?
+            estabilidade, estagnad[oa]s?, estagnação, quase inalterad[oa]s?
+            praticamente inalterad[oa]s?, pouco mud~ar, pouco vari~ar
+            quase não (?:mudou|mudaram|variou|variaram|se moveu|se moveram|se alterou|se alteraram)
+            mal (?:mudou|mudaram|variou|variaram|se mexeu|se mexeram), em linha, alinhad[oa]s?
+            par~ar no lugar
+            praticamente (?:igual|iguais|o mesmo|a mesma|no mesmo nível)
+            quase (?:igual|iguais|o mesmo|a mesma|no mesmo nível), perto, próxim[oa]s?, acompanh~ar, repet~ir
+            semelhantes?, parecid[oa]s?, estabiliz~ar, em torno, permaneceu igual, equivalentes?, comparáve(?:l|is)
+            lado a lado
+            somente, meramente, exclusivamente, aproximadamente, cerca, por volta, em torno, praticamente
+            principalmente, sobretudo
+            especialmente, particularmente, basicamente, essencialmente, predominantemente, até mesmo, até, inclusive
+            satisfatóri[oa]s?, animador(?:a|es|as)?, tão, tant[oa]s?(?! quanto), exatamente, precisamente
+            simplesmente""",
+        "comparison": r"""
+            mais (?:rápido|depressa|fortemente|acentuadamente) (?:do )?que, subiu mais (?:do )?que
+            cresceu mais (?:do )?que, caiu mais (?:do )?que, subiram mais (?:do )?que, cresceram mais (?:do )?que
+            caíram mais (?:do )?que
+            menos (?:fortemente|acentuadamente) (?:do )?que, mais devagar (?:do )?que, mais lentamente (?:do )?que
+            subiu menos (?:do )?que, cresceu menos (?:do )?que, caiu menos (?:do )?que, subiram menos (?:do )?que
+            cresceram menos (?:do )?que, caíram menos (?:do )?que
+            mais rápid[oa]s?, mais depressa, mais devagar, mais lent[oa]s?
+            do que (?:a|o|as|os) (?:alta|queda|aumento|crescimento|variação)
+            (?:subi|cresce|aumento|cai|caí)\w* (?:mais|menos)(?! \w+ (?:do )?que)""",
+        "negation": r"""
+            não, jamais, nem, nenhum[a]?, ninguém, tampouco, nada, deix~ar de, falh~ar em, longe de, impossível
+            incapaz(?:es)?, não chegou a, não conseguiu, não conseguiram, ausência de, falta de
+            sem(?! alteraç| mudança| variação)""",
+        "anomaly": r"""
+            norma(?:l|is), normalmente, comu(?:m|ns), típic[oa]s?, rotineir[oa]s?, rotina, habituais, corriqueir[oa]s?
+            como de costume, como sempre, regular(?:es)?, de praxe, costumeir[oa]s?
+            dentro do (?:normal|habitual|comum|padrão|esperado), médi[oa]s?, nada de especial
+            habitual, usual, usuais, de costume, o costume, do costume, que o normal, norma, padrão, padrões
+            costumeir[oa]s?
+            (?:nível|valor|patamar|número|volume|resultado) (?:habitual|usual|normal|típico|de costume)""",
+        "vague": r"""
+            tod[oa]s (?:os|as) (?:números|métricas|indicadores|valores|medidas|resultados), os números, tudo
+            em todas as frentes, em todos os indicadores, as métricas, os indicadores, cada número, cada métrica
+            cada indicador, no geral, os demais (?:números|indicadores), as demais métricas, os outros números
+            o resto
+            o conjunto, os resultados, números, indicadores, métricas, demais
+            dia como um todo, negócios?, atividade, procura, demanda, resultados?, desempenho, movimento, o comércio""",
         "other_shops": r"""
             concorrentes?, concorrência, rivais, rival, (?:outras|demais) lojas
             lojas (?:comparáveis|parecidas|similares|semelhantes|concorrentes), setor, ramo, indústria, segmento
@@ -1115,8 +1080,14 @@ _PORTUGUESE: Entries = {
             uns, umas, zero, dígitos?, dois dígitos, fatores?, fator, incontáve(?:l|is), um único, uma única
             únic[oa]s?, grande parte, boa parte, maior parte, maioria, minoria, todo mundo
             todos os (?:clientes|visitantes|compradores)(?= \w), quase tod[oa]s, ambos os dois, um punhado de
-            um (?:pedido|cliente|produto|item|por cento|em cada), uma (?:sessão|avaliação|unidade|em cada|visita)""",
+            um (?:pedido|cliente|produto|item|por cento|em cada), uma (?:sessão|avaliação|unidade|em cada|visita)
+            respectivamente, nessa ordem, nesta ordem
+            ambos, ambas, uma vez, único, juntos, juntas, par, duplo, cada, inteir[oa]s?, por igual""",
         "wrong_date": r"""
+            segundas?(?:-feiras?)?(?! (?:maior|mais|melhor|posição)), terças?(?:-feiras?)?(?! parte)
+            quartas?(?:-feiras?)?(?! parte), quintas?(?:-feiras?)?(?! parte), sextas?(?:-feiras?)?(?! parte)
+            sábados?, domingos?
+            janeiro, fevereiro, março, abril, maio, junho, julho, agosto, setembro, outubro, novembro, dezembro
             ontem, anteontem, semana
             (?:ano|mês|trimestre|semestre|verão|inverno|natal|século|quinzena|fim de semana|
             final de semana) (?:passad[oa]|anterior|retrasad[oa])
@@ -1129,7 +1100,7 @@ _PORTUGUESE: Entries = {
             final d[oa] (?:mês|semana|ano), dia seguinte, outro dia, recentemente, ultimamente, atualmente, agora
             minutos, anua(?:l|is), mensa(?:l|is), anualmente, mensalmente, dias atrás, semanas atrás, meses atrás
             anos atrás, ano, anos, mês, meses, semanas, trimestres?, semestres?, décadas?, semana retrasada, dia útil
-            """,
+            hoje, ontem, diariamente, mais cedo, mais tarde, antes, depois, cedo, anteriormente, posteriormente""",
         "instruction": r"""
             ignor~ar, ignore, desconsidere, desconsider~ar, modelo de linguagem
             como (?:um )?(?:modelo|assistente|ia)(?: de)?, não posso, aqui está(?:o)?, segue o resumo, eis o resumo
@@ -1226,7 +1197,8 @@ _PLAIN = {
         wallet wallets was way ways web website week's weekday weekday's weekdays weighed weight welcome welcomed
         welcomes well went were what whatever when where whereby wherein whereof whereupon wherever whether which
         whichever who whoever whole wholly whom whose why wide wise with within without worked worth worth-while would
-        written wrote yield yielded yourself""",
+        written wrote yield yielded yourself
+        comprising hosted lay recording""",
     "pt": """
         a abre abriram abriu acabaram acabou acerca acessaram acessou acompanhada acompanhado ademais adiante
         adicionaram ainda algo algum alguma alguém ali além-disso ambas ambos ampla amplo andamento andou anterior
@@ -1291,7 +1263,12 @@ _PLAIN = {
         trouxeram tão têm título títulos um uma unidade valeram valeu valor valores variação variações variedade veio
         vem vende vendem vendendo vender venderam vendeu vendida vendidas vendido vendidos ver verificou-se versão vez
         via vieram vinda vindas vindo vindos viram visitante visitaram visitou vista vistas vistos visão viu viu-se
-        volta volume volumes vê-se vêm web à às última últimas último últimos""",
+        volta volume volumes vê-se vêm web à às última últimas último últimos
+        aconteceram apurada apuradas apurado apurados computadas computados confirmados emitidos emitiu encerrando
+        estando evoluiu evoluíram exibiu finalizadas fixou fixaram originou oriunda oriundos partindo participação
+        processados processou proveniente provenientes respondendo resultando resultou resultaram situada
+        situado situaram ocorreram
+        ocorreu contando obtendo trazendo saiu saíram variou variaram correspondendo equivalendo""",
 }
 """Words that claim nothing by themselves. What is neither here nor has a meaning above is refused: it could name
 something, or say a direction."""

@@ -86,7 +86,7 @@ ENGLISH = Words(
     },
     up="{{{change}}} above {against}",
     down="{{{change}}} below {against}",
-    same="the same as {against}",
+    same="unchanged from {against}",
     changed="{name} was {changes}.",
     orders="On {{date}} there {were} {{orders}} {orders}, with revenue of {{revenue}}.",
     orders_of_customers=(
@@ -108,7 +108,7 @@ ENGLISH = Words(
     ),
     riser="Compared with the same weekday a week before, {{riser_1}} gained {{riser_1_change}} in revenue.",
     faller="Compared with the same weekday a week before, {{faller_1}} lost {{faller_1_change}} in revenue.",
-    top="The product with the most revenue was {{top_product_1}}, with {{top_product_1_revenue}}.",
+    top="{{top_product_1}} brought in {{top_product_1_revenue}}.",
     country="{{top_country}} accounted for {{top_country_share}} of the revenue.",
     funnel="The site had {{sessions}} {sessions} with {{views}} {views}.",
 )
@@ -141,17 +141,17 @@ PORTUGUESE = Words(
     against={"day_before": "dia anterior", "week_before": "mesmo dia da semana anterior", "trend": "esperado"},
     up="{{{change}}} acima do {against}",
     down="{{{change}}} abaixo do {against}",
-    same="no mesmo nível do {against}",
+    same="sem alteração em relação ao {against}",
     changed="{name} ficou {changes}.",
-    orders="Resumo de {{date}}: houve {{orders}} {orders}, com receita de {{revenue}}.",
+    orders="Em {{date}} houve {{orders}} {orders}, com receita de {{revenue}}.",
     orders_of_customers=(
-        "Resumo de {{date}}: houve {{orders}} {orders} de {{customers}} {customers}, com receita de {{revenue}}."
+        "Em {{date}} houve {{orders}} {orders} de {{customers}} {customers}, com receita de {{revenue}}."
     ),
-    events="Resumo de {{date}}: houve {{sessions}} {sessions} com {{views}} {views}.",
-    reviews="Resumo de {{date}}: houve {{reviews}} {reviews}.",
+    events="Em {{date}} houve {{sessions}} {sessions} com {{views}} {views}.",
+    reviews="Em {{date}} houve {{reviews}} {reviews}.",
     reviews_too="Houve {{reviews}} {reviews}, com nota média de {{rating}}.",
     rated="A nota média foi {{rating}}.",
-    none="Resumo de {{date}}: não houve {nouns}.",
+    none="Em {{date}} não houve {nouns}.",
     before="No {against} houve {{{count}_{day}}} {nouns}.",
     none_before="No {against} não houve {nouns}.",
     alone="Não há dia anterior para comparação.",
@@ -163,7 +163,7 @@ PORTUGUESE = Words(
     ),
     riser="Em comparação com o mesmo dia da semana anterior, {{riser_1}} ganhou {{riser_1_change}} em receita.",
     faller="Em comparação com o mesmo dia da semana anterior, {{faller_1}} perdeu {{faller_1_change}} em receita.",
-    top="O produto com a maior receita foi {{top_product_1}}, com {{top_product_1_revenue}}.",
+    top="{{top_product_1}} rendeu {{top_product_1_revenue}}.",
     country="{{top_country}} respondeu por {{top_country_share}} da receita.",
     funnel="O site teve {{sessions}} {sessions} com {{views}} {views}.",
 )

@@ -100,7 +100,7 @@ REFERENCES: dict[str, dict[Half, dict[str, tuple[str, ...]]]] = {
         "kept": {
             "day_before": ("the preceding day", "the prior day"),
             "week_before": ("the same weekday of the week before", "the same day of the previous week"),
-            "trend": ("what was to be expected", "the usual level"),
+            "trend": ("what was to be expected", "the expected value"),
         },
     },
     "pt": {
@@ -112,7 +112,7 @@ REFERENCES: dict[str, dict[Half, dict[str, tuple[str, ...]]]] = {
         "kept": {
             "day_before": ("o dia precedente",),
             "week_before": ("o mesmo dia da semana passada", "o mesmo dia de uma semana antes"),
-            "trend": ("o patamar habitual", "o esperado"),
+            "trend": ("o valor esperado", "o esperado"),
         },
     },
 }
@@ -146,11 +146,6 @@ The shop took {orders} orders worth {revenue}.
 {orders} orders from {customers} customers brought in {revenue}.
 The day ended with {orders} orders and {revenue} in revenue.
 Revenue was {revenue}, with an average order value of {basket}.
-Among the products, {riser_1} gained the most, adding {riser_1_change}.
-{faller_1} lost the most, falling {faller_1_change} short of its earlier revenue.
-The best seller was {top_product_1} with {top_product_1_revenue}.
-{top_product_1} led sales with {top_product_1_revenue}, followed by {top_product_2} with {top_product_2_revenue}.
-{top_country} was the largest market with {top_country_revenue}, or {top_country_share} of revenue.
 Of {sessions} sessions, {purchases} ended in a purchase.
 {sessions} sessions led to {views} product views and {carts} additions to the cart.
 {reviews} reviews came in with an average rating of {rating}.
@@ -172,8 +167,6 @@ With {=}, @a <was/were> [ahead of|behind] %r by {~}.
 In contrast to %r, when the figure was {<}, @a came in at {=}.
 @A [went up|went down] from {<} %on to {=}, a change of {~}.
 @A [picked up|dipped] {~} versus %r, whereas @b [picked up|dipped]b {~b}.
-Both figures are in: @a [climbed|slid] {~} and @b [climbed|slid]b {~b} relative to %r.
-@A [did not fall|did not rise] against %r.
 @A totalled {=}, [surpassing|undershooting] %r by {~}.
 The [upturn|downturn] in @a against %r came to {~}.
 c: {~} [more|fewer] @a than %on: that was the result, with {=} in all.
@@ -184,10 +177,6 @@ m: {=} in @a meant {~} [more|less] than %r.
 Buyers numbered {customers} and the shop handled {orders} orders.
 The tills rang up {revenue} from {orders} orders.
 An average basket of {basket} over {orders} orders made for a turnover of {revenue}.
-The strongest riser was {riser_1}, which put on {riser_1_change}.
-Leading the fallers, {faller_1} gave up {faller_1_change}.
-Nothing outsold {top_product_1}: it earned {top_product_1_revenue}.
-At the head of the sales list stood {top_product_1}, ahead of {top_product_2}.
 Buyers in {top_country} accounted for {top_country_share} of turnover.
 Visitors opened {sessions} sessions and completed {purchases} purchases.
 {views} product views turned into {carts} carts and {purchases} purchases.
@@ -222,11 +211,6 @@ A loja recebeu {orders} pedidos no valor de {revenue}.
 {orders} pedidos de {customers} clientes renderam {revenue}.
 O dia terminou com {orders} pedidos e {revenue} de receita.
 A receita foi de {revenue}, com um valor médio do pedido de {basket}.
-Entre os produtos, {riser_1} foi o que mais ganhou, com {riser_1_change} a mais.
-{faller_1} foi o que mais perdeu, com {faller_1_change} a menos.
-O produto mais vendido foi {top_product_1}, com {top_product_1_revenue}.
-{top_product_1} liderou as vendas com {top_product_1_units} unidades, seguido por {top_product_2}.
-{top_country} foi o maior mercado, com {top_country_revenue}, ou {top_country_share} da receita.
 Das {sessions} sessões, {purchases} terminaram em compra.
 Chegaram {reviews} avaliações, com nota média de {rating}.
 {riser_1} ganhou {riser_1_change}, ao passo que {faller_1} perdeu {faller_1_change}.
@@ -242,7 +226,6 @@ Diante %de, @a [se expandiu/se expandiram|se contraiu/se contraíram] {~}.
 O [acréscimo|decréscimo] @em foi de {~} ante %o.
 @A <totalizou/totalizaram> {=}; %em <tinha/tinham> sido {<}.
 Com [elevação|redução] de {~} sobre %o, @a <atingiu/atingiram> {=}.
-@A [não caiu/não caíram|não subiu/não subiram] em relação %a.
 @A [elevou-se/elevaram-se|reduziu-se/reduziram-se] em {~} na comparação com %o.
 @A [avançou/avançaram|cedeu/cederam] {~} ante %o, ao passo que @b [avançou/avançaram|cedeu/cederam]b {~b}.
 @A [avançou/avançaram|cedeu/cederam] {~} e @b [avançou/avançaram|cedeu/cederam]b {~b} ante %o.
@@ -254,10 +237,6 @@ A loja faturou {revenue} em {orders} pedidos.
 Foram {orders} pedidos, feitos por {customers} compradores.
 O caixa somou {revenue} com {orders} pedidos.
 Um ticket médio de {basket} em {orders} pedidos deu um faturamento de {revenue}.
-A maior alta foi de {riser_1}, que acrescentou {riser_1_change}.
-Na ponta das quedas, {faller_1} cedeu {faller_1_change}.
-Nenhum produto vendeu mais que {top_product_1}, que faturou {top_product_1_revenue}.
-No topo das vendas esteve {top_product_1}, à frente de {top_product_2}.
 Os compradores de {top_country} responderam por {top_country_share} do faturamento.
 Os visitantes abriram {sessions} sessões e concluíram {purchases} compras.
 {views} visualizações viraram {carts} carrinhos e {purchases} compras.

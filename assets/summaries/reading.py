@@ -37,13 +37,8 @@ class Item:
 
     @property
     def sign(self) -> int:
-        """Of a direction: 1 or -1; 0 of all else."""
-        return {"+": 1, "-": -1}.get(self.value[:1], 0) if self.is_direction or self.tag == "reach" else 0
-
-    @property
-    def strength(self) -> str:
-        """Of a direction that says how strong it is: small or large."""
-        return self.value[2:] if self.is_direction else ""
+        """Of a direction or a height: 1 or -1; 0 of all else."""
+        return {"+": 1, "-": -1}.get(self.value, 0) if self.is_direction or self.tag == "height" else 0
 
     @property
     def is_direction(self) -> bool:
@@ -142,9 +137,7 @@ def _with_nouns(items: list[Item], lexicon: Lexicon) -> list[Item]:
         if noun is not None:
             before = items[at - 1] if at else None
             after = items[at + 1] if at + 1 < len(items) else None
-            is_noun = before is not None and (
-                before.value == "article" or before.tag in ("strength", "none", "fact", "negation", "most")
-            )
+            is_noun = before is not None and (before.value == "article" or before.tag in ("none", "fact"))
             is_noun = is_noun or (
                 after is not None and after.said.lower() in ("of", "in", "de", "do", "da", "dos", "das")
             )
@@ -160,7 +153,9 @@ def _is_exact(sentence: str, at: int, facts: DayFacts) -> bool:
     if found is None:
         return False
     fact = facts.facts[found[1]]
-    return fact.kind not in ("product", "country", "date") and (fact.against is None or fact.is_change)
+    if fact.kind in ("product", "country", "date") or fact.id.endswith(("_band_low", "_band_high")):
+        return False
+    return fact.against is None or fact.is_change
 
 
 def _items(sentence: str, facts: DayFacts, lexicon: Lexicon) -> Iterator[Item]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from assets.summaries.checker import Fault, check
+from assets.summaries.checker import check
+from assets.summaries.claims import Fault
 from assets.summaries.facts import DayFacts, Fact
 from assets.summaries.formatting import render
 from assets.summaries.narration import narrate, written_in

@@ -111,12 +111,13 @@ def test_english_and_portuguese_are_said_as_they_are_spoken() -> None:
     held = sales(12, 0.12, -0.3, 0.0)
     assert render(narrate(day(*held)), day(*held)) == (
         "On Saturday, November 21, 2026 there were 12 orders, with revenue of R$1,200.00. Revenue was 12% above the day"
-        " before and 30% below the same weekday a week before. Revenue was the same as what was to be expected."
+        " before and 30% below the same weekday a week before. Revenue was unchanged from what was to be expected."
     )
     portuguese = day(*held, language="pt")
     assert render(narrate(portuguese), portuguese) == (
-        "Resumo de sábado, 21 de novembro de 2026: houve 12 pedidos, com receita de R$\xa01.200,00. A receita ficou 12%"
-        " acima do dia anterior e 30% abaixo do mesmo dia da semana anterior. A receita ficou no mesmo nível do"
+        "Em sábado, 21 de novembro de 2026 houve 12 pedidos, com receita de R$\xa01.200,00. A receita ficou 12%"
+        " acima do dia anterior e 30% abaixo do mesmo dia da semana anterior."
+        " A receita ficou sem alteração em relação ao"
         " esperado."
     )
 
