@@ -46,6 +46,8 @@ def test_every_server_says_whether_it_is_well_and_keeps_its_data(compose: dict[s
         assert service["healthcheck"]["test"][0] == "CMD"
         [volume] = service["volumes"]
         assert volume.partition(":")[0] in compose["volumes"], f"{name}: a volume without a name is lost"
+    ollama = compose["services"]["ollama"]
+    assert ollama["volumes"] == [f"ollama:{ollama['environment']['OLLAMA_MODELS']}"]
     # Since version 18 the image refuses a volume at /var/lib/postgresql/data.
     assert compose["services"]["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
 
