@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +24,14 @@ from assets.search import relevance
 from assets.search.answering import load_answers_config
 from assets.search.config import load_search_config
 from assets.search.fresh import read_fresh
-from assets.search.grounding import Grounding, Sentences, cleaned, stems_of
+from assets.search.grounding import Grounding, Sentences, cleaned
 from assets.search.judged import Query, read
 from assets.search.material import Shown, shown_of
 from assets.search.metrics import FITS
 from assets.search.narration import narrate
 from assets.search.retrieve import Searcher
+from assets.search.vocabulary import vocabulary_of
 from resources.embedder import Embedder
-from resources.llm.prompts import read_prompt
 from resources.settings import Settings, load_settings
 from resources.vectors.collection import BM25, DENSE
 from resources.vectors.store import open_store
@@ -56,6 +57,23 @@ ATTRIBUTES = (
 PROMISES = (
     "with free delivery", "at a discount", "with a lifetime guarantee", "and it is in stock", "if you call us",
     "with a refund at any time", "for free", "and only 2 pieces are left", "with a gift voucher", "and it ships today",
+)  # fmt: skip
+MAKERS = ("Wedgwood", "Sony", "Adidas", "Toei")
+COUNTS = (
+    "has {0} pieces", "comes in {0} colours", "is rated {0}", "has {1} pieces", "goes up to {1} USD", "holds {0} ml",
+    "has {0} pockets", "is for {0} people", "weighs {0} g", "is number {0}",
+)  # fmt: skip
+CONDITIONS = ("or less", "less than before", "each month", "for two", "from tomorrow", "off", "with a code", "plus tax")
+PLAIN = (
+    "{} is available in all sizes and colours, and is on offer now.", "{} costs nothing.", "{} includes a gift.",
+    "{} is the last one.", "{} costs the least of all.", "We have offers on {}.", "We have no {}.", "There is no {}.",
+    "{} weighs less than most.", "There is only {}.", "{} comes with another one.", "Yes, there is {}.",
+    "{} is like new.",
+)  # fmt: skip
+UNKNOWN = (
+    "{} is in stock, the data does not say how many.", "{} is {}, but the data does not say more.",
+    "{} causes cancer, the data does not say how often.", "{} has 20 pockets, but I do not know more.",
+    "{} is worse than at Amazon, but I do not know why.", "As it is {1}, {0} fits.", "For something {1}, there is {0}.",
 )  # fmt: skip
 MEASURES = {
     "cosine": lambda one: one.cosine,
@@ -180,12 +198,11 @@ def area(above: Sequence[float], below: Sequence[float]) -> float:
 
 def narrated(settings: Settings, searchers: Mapping[str, Searcher], queries: Mapping[str, Sequence[Query]]) -> None:
     """Print how many answers of the narrator hold, and the seconds of the stages without a model."""
-    warehouse, prompt = Warehouse(settings), read_prompt("answer").text
+    warehouse = Warehouse(settings)
     print("| shop | narrator's answers | refused | milliseconds p50: search | fresh | check |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     for shop in SHOPS:
         config, searcher = load_answers_config(shop), searchers[shop]
-        stems = stems_of(searcher.reader.manifest.language)
         asked = refused = 0
         seconds = list[tuple[float, float, float]]()
         for query in Random(f"narrated/{shop}").sample(list(queries[shop]), min(OWN, len(queries[shop]))):
@@ -197,7 +214,7 @@ def narrated(settings: Settings, searchers: Mapping[str, Searcher], queries: Map
             fresh = time.perf_counter()
             if not shown:
                 continue
-            cutter, checker = Sentences(shown), Grounding(shown, stems, "en", query.text, prompt)
+            cutter, checker = Sentences(shown), Grounding(shown, "en")
             sentences = [*cutter.feed(narrate(shown, "en")), *cutter.end()]
             faults = [fault for sentence in sentences for fault in checker.check(cleaned(sentence))]
             seconds.append((searched - began, fresh - searched, time.perf_counter() - fresh))
@@ -210,18 +227,12 @@ def narrated(settings: Settings, searchers: Mapping[str, Searcher], queries: Map
 
 
 def planted(settings: Settings, searchers: Mapping[str, Searcher], queries: Mapping[str, Sequence[Query]]) -> None:
-    """Print how many sentences with one planted fault are published, and how many true ones are not."""
+    """Print how many false sentences are published, and how many true ones are not."""
     warehouse, published, refused = Warehouse(settings), Counter[str](), Counter[str]()
     of_kind: Counter[str] = Counter()
     for shop in SHOPS:
         config, searcher = load_answers_config(shop), searchers[shop]
-        stems = stems_of(searcher.reader.manifest.language)
         draw = Random(f"planted/{shop}")
-
-        def titles_like(text: str, searcher: Searcher = searcher) -> list[tuple[str, str]]:
-            found = searcher.search(text[:1000], top=20, weights={DENSE: 0.0, BM25: 1.0})
-            return [(hit.product_id, str(hit.payload["title"])) for hit in found]
-
         for query in draw.sample(list(queries[shop]), min(OWN, len(queries[shop]))):
             found = relevance.find(searcher, query.text, config.products + 4)
             fresh = read_fresh(warehouse, shop, [one.product_id for one in found])
@@ -230,7 +241,7 @@ def planted(settings: Settings, searchers: Mapping[str, Searcher], queries: Mapp
             if len(shown) < 2 or not others:
                 continue
             for kind, text in told(draw, shown, others):
-                checker = Grounding(shown, stems, "en", query.text, "", titles_like)
+                checker = Grounding(shown, "en")
                 of_kind[kind] += 1
                 is_published = not checker.check(cleaned(text))
                 published[kind] += is_published and kind != TRUE
@@ -247,49 +258,88 @@ def planted(settings: Settings, searchers: Mapping[str, Searcher], queries: Mapp
 
 
 def told(draw: Random, shown: Sequence[Shown], others: Sequence[Shown]) -> Iterator[tuple[str, str]]:
-    """True sentences on products that were found, and the same with one fault each."""
+    """True sentences on products that were found, in the forms of the prompt, and false ones."""
     one, two = draw.sample(list(shown), 2)
     other = draw.choice(list(others))
-    costs = "" if one.said_price is None else f" costs {one.said_price}"
-    form = draw.choice(
-        (
-            "We have the {title} [{id}]{rest}.",
-            "You might like {title} [{id}]{rest}.",
-            "The {title} [{id}]{rest} is in our catalogue.",
-            "One choice is the {title}{rest} [{id}].",
-        )
+    named, second = f"{one.title} [{one.product_id}]", f"{two.title} [{two.product_id}]"
+
+    yield (
+        TRUE,
+        draw.choice(("There is {}.", "The catalogue has the {}.", "I found {}.", "You might like {}.")).format(named),
     )
-
-    def said(title: str = one.title, product: str = one.product_id, rest: str = "") -> str:
-        return form.format(title=title, id=product, rest=rest)
-
-    yield TRUE, said()
-    if costs:
-        yield TRUE, f"The {one.title} [{one.product_id}]{costs}."
-    yield "made-up id", said(product=f"{draw.randrange(10**7, 10**8)}")
-    yield "product that was not found, cited", said(other.title, other.product_id)
-    if not any(other.title.casefold() in each.text.casefold() for each in shown):
-        yield "product that was not found, named", f"{said()[:-1]}, like the {other.title}."
-    if one.title != two.title:
-        yield "citation of another product", said(product=two.product_id)
+    yield TRUE, f"There are {named} and {second}."
+    for level in one.categories:
+        yield TRUE, f"{named} is in the category {level}."
+    if one.brand:
+        yield TRUE, f"The {named} is by {one.brand}."
+        yield "brand", f"The {named} is by {draw.choice(MAKERS)}."
+    if one.keywords:
+        yield TRUE, f"{named} has the keywords {' and '.join(one.keywords)}."
+    yield from described(draw, one, named)
     if one.price is not None:
-        yield "changed price", f"The {one.title} [{one.product_id}] costs {one.price + 1:.2f} {one.currency}."
-        yield "other currency", f"The {one.title} [{one.product_id}] costs {one.price:.2f} EUR."
-        if two.price is not None and two.price != one.price:
-            both = f"The {one.title} [{one.product_id}] costs {two.said_price} and the {two.title} [{two.product_id}]"
-            yield "swapped prices", f"{both} costs {one.said_price}."
-            dear, cheap = (one, two) if one.price > two.price else (two, one)
-            yield (
-                "false comparison",
-                f"The {dear.title} [{dear.product_id}] is cheaper than the {cheap.title} [{cheap.product_id}].",
-            )
-    yield "number", f"{said()[:-1]} from {draw.randrange(1950, 1990)}."
+        yield from priced(draw, one, two)
+    yield "made-up id", f"There is {one.title} [{draw.randrange(10**7, 10**8)}]."
+    yield "product that was not found, cited", f"There is {other.title} [{other.product_id}]."
+    yield "product that was not found, named", f"There are {named} and {other.title}."
+    if one.title != two.title:
+        yield "citation of another product", f"There is {one.title} [{two.product_id}]."
+    yield "number", f"There is {named} from {draw.randrange(1950, 1990)}."
+    yield "number", f"{named} {draw.choice(COUNTS).format(draw.randrange(2, 99), one.product_id)}."
     word = draw.choice([word for word in ATTRIBUTES if word not in one.text.casefold()])
-    yield "attribute", f"The {one.title} [{one.product_id}] is {word}."
-    yield "attribute before it", f"We have a {word} {one.title} [{one.product_id}]."
-    yield "maker", f"{said()[:-1]}, made by {draw.choice(('Wedgwood', 'Sony', 'Adidas', 'Toei'))}."
-    yield "promise", f"{said()[:-1]} {draw.choice(PROMISES)}."
-    yield "address", f"{said()[:-1]}, see {draw.choice(('https://a.example/b', 'www.shop.test', 'help@a.example'))}."
+    yield "attribute", f"{named} is {word}."
+    yield "attribute before it", f"There is a {word} {named}."
+    yield "maker", f"There is {named}, made by {draw.choice(MAKERS)}."
+    yield "promise", f"There is {named} {draw.choice(PROMISES)}."
+    yield "address", f"There is {named}, see {draw.choice(('https://a.example/b', 'www.shop.test', 'help@a.example'))}."
+    yield "plain words", draw.choice(PLAIN).format(named)
+    yield "not known", draw.choice(UNKNOWN).format(named, word)
+
+
+def described(draw: Random, one: Shown, named: str) -> Iterator[tuple[str, str]]:
+    """What a description says, whole, and pieces of it."""
+    sentences = [part for part in re.split(r"(?<=[.!?])\s+", one.description) if part.endswith(".")]
+    if not sentences:
+        return
+    whole = draw.choice(sentences)
+    said = whole.rstrip(".")
+    if not vocabulary_of("en").unsaid.search(said):
+        yield TRUE, f'The description of {named} says: "{said}".'
+        yield TRUE, f"{named} is described as {said}."
+    words = said.split()
+    if len(words) > 4:
+        start = draw.randrange(1, len(words) - 2)
+        yield "piece of the description", f"{named} is {' '.join(words[start:])}."
+        yield "piece of the description", f'The description of {named} says: "{" ".join(words[:-2])}".'
+        place = draw.randrange(1, len(words))
+        yield (
+            "description, denied",
+            f'The description of {named} says: "{" ".join((*words[:place], "not", *words[place:]))}".',
+        )
+
+
+def priced(draw: Random, one: Shown, two: Shown) -> Iterator[tuple[str, str]]:
+    """Prices and comparisons."""
+    assert one.price is not None
+    named, second = f"{one.title} [{one.product_id}]", f"{two.title} [{two.product_id}]"
+    yield TRUE, f"The {named} costs {one.said_price}."
+    yield TRUE, f"There is {named}, {one.said_price}."
+    yield TRUE, f"I found {named}, which costs {one.said_price}."
+    yield "changed price", f"{named} costs {one.price + 1:.2f} {one.currency}."
+    yield "other currency", f"{named} costs {one.price:.2f} EUR."
+    yield "price with a condition", f"{named} costs {one.said_price} {draw.choice(CONDITIONS)}."
+    if two.price is None or two.price == one.price:
+        return
+    yield TRUE, f"{named} costs {one.said_price}, and {second} costs {two.said_price}."
+    yield "swapped prices", f"{named} costs {two.said_price} and {second} costs {one.said_price}."
+    yield "price of another", f"{named} and {second} costs {one.said_price}."
+    (dear, cheap) = (named, second) if one.price > two.price else (second, named)
+    yield TRUE, f"{cheap} {draw.choice(('is cheaper than', 'costs less than'))} {dear}."
+    yield TRUE, f"{dear} {draw.choice(('is more expensive than', 'costs more than'))} {cheap}."
+    yield "false comparison", f"{dear} is {draw.choice(('', 'not dearer but ', 'much '))}cheaper than {cheap}."
+    yield "false comparison", f"{cheap} is not cheaper than {dear}."
+    yield "false comparison", f"{dear} is the cheapest of these."
+    yield "false comparison", f"{cheap} is the most expensive of the shop."
+    yield "false comparison", f"{named} costs the same as {second}."
 
 
 if __name__ == "__main__":

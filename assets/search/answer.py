@@ -7,7 +7,6 @@ import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,13 @@ from assets.search.fresh import Fresh, read_fresh
 from assets.search.grounding import Grounding, Sentences, cleaned, stems_of
 from assets.search.material import Shown, shown_of
 from assets.search.narration import Reason, narrate, refusal
-from assets.search.relevance import Relevant, find
-from assets.search.retrieve import LONGEST, Searcher, SearchError
+from assets.search.relevance import Relevant, Wish, find, is_beyond, wish_of
+from assets.search.retrieve import Searcher
 from assets.search.rewriting import Turn, is_usable, joined, tidy
 from assets.search.stages import Record, Records
-from assets.search.untrusted import data, gives_orders, impersonal, plain
+from assets.search.untrusted import data, impersonal, plain
+from assets.search.vocabulary import known
 from resources.llm.client import Completion, Llm, LlmError, Message, Piece, Request, Restart
-from resources.vectors.collection import BM25, DENSE
 from resources.warehouse import WarehouseError
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ LONGEST_QUESTION = 2000
 """Characters."""
 SHOWN_TURN = 1000
 """So many characters of what was asked or answered before are shown to a model."""
+NEAR = 0.85
+"""Where an order of prices is asked for: what fits less than such a share of what fits best is left out."""
 NARRATOR = "narrator/v1"
 """What is named as the model where no language model has answered."""
 
@@ -195,13 +196,14 @@ class _Answering:
     def _stages(self) -> Iterator[Event]:
         record, by = self.record, self.by
         with record.stage("rewrite"):
-            record.query = self._query()
+            query = self._query()
+        wish = self._wish(query)
+        record.query = wish.text
         with record.stage("retrieve"):
-            found = find(by.searcher, record.query, by.config.products)
-        fitting = [one for one in found if one.relevance >= by.config.threshold]
+            found, fitting = self._found(wish)
         with record.stage("fresh"):
             fresh = self._fresh(fitting)
-        self.shown = shown_of(fitting, fresh)
+        self.shown = self._wished(shown_of(fitting, fresh), wish)
         ids = {one.product_id for one in self.shown}
         record.retrieved = [
             {
@@ -216,10 +218,12 @@ class _Answering:
         yield Sources(
             tuple(
                 Source(one.product_id, one.title, relevance[one.product_id], one.price, one.currency)
-                for one in self.shown
+                for one in sorted(self.shown, key=lambda one: -relevance[one.product_id])
             )
         )
-        if self.shown:
+        if is_beyond(self.question, [one.text for one in self.shown], by._stems):
+            yield from self._refused("beyond the data")
+        elif self.shown:
             with record.stage("write"):
                 yield from self._written()
         else:
@@ -256,6 +260,33 @@ class _Answering:
         self.record.is_rewritten = query != self.question
         return query
 
+    def _wish(self, query: str) -> Wish:
+        """What a query asks for; bounds that a model left out of it are those of the question."""
+        currency = self.by.shop.currency
+        made, asked = wish_of(query, currency), wish_of(self.question, currency)
+        return Wish(made.text, asked.bounds or made.bounds, asked.order or made.order)
+
+    def _found(self, wish: Wish) -> tuple[list[Relevant], list[Relevant]]:
+        """What a search finds, and what of it is to be answered from."""
+        by = self.by
+        if wish.order is None:
+            found = find(by.searcher, wish.text, by.config.products, wish.where)
+            return found, [one for one in found if one.relevance >= by.config.threshold]
+        found = find(by.searcher, wish.text, by.searcher.candidates, wish.where)
+        # The lowest price is looked for among what fits about as well as the best.
+        least = max((by.config.threshold, *(NEAR * one.relevance for one in found)))
+        found = [one for one in found if one.relevance >= least]
+        return found, found
+
+    def _wished(self, shown: list[Shown], wish: Wish) -> list[Shown]:
+        """The products whose price of this moment is what was asked for, in the order that was asked for."""
+        currency = self.by.shop.currency
+        if wish.bounds:
+            shown = [one for one in shown if one.price is None or (one.currency == currency and wish.is_met(one.price))]
+        if wish.order and all(one.price is not None and one.currency == currency for one in shown):
+            shown = sorted(shown, key=lambda one: one.price or 0, reverse=wish.order == "highest")
+        return shown[: self.by.config.products]
+
     def _fresh(self, found: Sequence[Relevant]) -> dict[str, Fresh] | None:
         if self.by._warehouse is None or not found:
             return None
@@ -274,16 +305,8 @@ class _Answering:
         self.sentences = Sentences(self.shown)
         self.is_grave = self.is_unanswered = False
 
-    def _grounding(self, prompt: str) -> Grounding:
-        return Grounding(
-            self.shown,
-            self.by._stems,
-            self.by.shop.language,
-            # The words of an order are no words to answer with.
-            "" if gives_orders(self.question) else self.question,
-            prompt,
-            partial(_titles_like, self.by.searcher),
-        )
+    def _grounding(self) -> Grounding:
+        return Grounding(self.shown, self.by.shop.language)
 
     def _written(self) -> Iterator[Event]:
         by, record = self.by, self.record
@@ -299,7 +322,7 @@ class _Answering:
             is_whole=lambda text: bool(_WHOLE.search(text)),
         )
         self._begin()
-        self.grounding = self._grounding(prompt.text)
+        self.grounding = self._grounding()
         stream = by.llm.stream(request)
         try:
             for event in stream:
@@ -310,7 +333,7 @@ class _Answering:
                             break
                     case Restart():
                         yield from self._void("the model broke off, and the answer begins anew")
-                        self.grounding = self._grounding(prompt.text)
+                        self.grounding = self._grounding()
                     case Completion():
                         record.entry, record.model = event.entry, event.model
                         record.spend(event.tokens_in, event.tokens_out, event.cost)
@@ -320,7 +343,7 @@ class _Answering:
             record.reason = str(error)[:500]
             record.model = NARRATOR
             yield from self._void("no language model has answered")
-            self.grounding = self._grounding(prompt.text)
+            self.grounding = self._grounding()
             yield from self._checked([*self.sentences.feed(narrated), *self.sentences.end()])
         finally:
             stream.close()
@@ -330,7 +353,7 @@ class _Answering:
         said = {
             "said before": [vars(turn) for turn in self.turns],
             "question": self.question,
-            "language of the answer": _name_of(self.by.shop.language),
+            "language of the answer": _name_of(known(self.by.shop.language)),
         }
         return "\n\n".join(
             (
@@ -407,15 +430,6 @@ class _Answering:
             record.query,
             dict(record.seconds),
         )
-
-
-def _titles_like(searcher: Searcher, text: str) -> list[tuple[str, str]]:
-    """Products whose words a text has."""
-    try:
-        found = searcher.search(text[:LONGEST], top=20, weights={DENSE: 0.0, BM25: 1.0})
-    except SearchError:  # nothing is left of the text
-        return []
-    return [(hit.product_id, str(hit.payload.get("title") or "")) for hit in found]
 
 
 def _name_of(language: str) -> str:

@@ -3,13 +3,18 @@ only the best that there is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 from assets.search.retrieve import LONGEST, Searcher
+from assets.search.vocabulary import LANGUAGES, SYMBOLS, Vocabulary, vocabulary_of
 from resources.vectors.collection import BM25, DENSE
 
+Order = Literal["lowest", "highest"]
 WORDS = 40.0
 """A score by words of so much counts as a cosine of one. Half and twice of it part questions that a catalogue answers
 from others less well (`benchmarks/answers.py`)."""
@@ -30,17 +35,18 @@ class Relevant:
     payload: Mapping[str, Any]
 
 
-def find(searcher: Searcher, query: str, top: int) -> list[Relevant]:
+def find(searcher: Searcher, query: str, top: int, where: Mapping[str, Any] | None = None) -> list[Relevant]:
     """The products that a search finds, best first, each with its relevance.
 
     Args:
         query: what is beyond the length that a search takes is cut off.
+        where: conditions as `assets.search.where.filter_of` takes them.
 
     Raises:
         SearchError: the query is empty.
     """
     query = query[:LONGEST]
-    hits = searcher.search(query, top=top)
+    hits = searcher.search(query, where, top)
     if not hits:
         return []
     among = {"product_id": [hit.product_id for hit in hits]}
@@ -60,3 +66,90 @@ def find(searcher: Searcher, query: str, top: int) -> list[Relevant]:
         )
         for hit in hits
     ]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a question asks for.
+
+    Attributes:
+        text: the question without the bounds of a price.
+        bounds: these by their comparisons, `lt`, `lte`, `gt`, `gte`; none that is not in the shop's currency.
+        order: whether the lowest or the highest price is asked for.
+    """
+
+    text: str
+    bounds: Mapping[str, Decimal]
+    order: Order | None
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """The conditions of a search."""
+        return {"price": {name: str(bound) for name, bound in self.bounds.items()}} if self.bounds else {}
+
+    def is_met(self, price: Decimal) -> bool:
+        """Whether a price keeps to the bounds."""
+        return all(_COMPARED[name](price, bound) for name, bound in self.bounds.items())
+
+
+_COMPARED = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
+
+
+def wish_of(question: str, currency: str) -> Wish:
+    """What a question asks for, in any of the languages whose words are known.
+
+    A bound counts where a currency stands with it: "under 50 dollars", and not "under 50 cm". One in another currency
+    than the shop's is left in the text: what is found is then the closest, whatever it costs.
+    """
+    bounds: dict[str, Decimal] = {}
+    text, order = question, None
+    for words in map(vocabulary_of, LANGUAGES):
+        for pattern, names in _bounds(words, currency):
+            for found in pattern.finditer(text):
+                for written, name in zip(filter(None, found.groups()), names, strict=True):
+                    amount = words.value(written)
+                    if amount is not None:
+                        bounds.setdefault(name, amount)
+            text = pattern.sub(" ", text)
+        order = order or _order(words, text)
+    text = re.sub(r"\s+(?=[?!.,;]|$)", "", " ".join(text.split()))
+    return Wish(text if any(mark.isalpha() for mark in text) else question, bounds, order)
+
+
+def _order(words: Vocabulary, text: str) -> Order | None:
+    if words.cheapest.search(text):
+        return "lowest"
+    return "highest" if words.dearest.search(text) else None
+
+
+def _bounds(words: Vocabulary, currency: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
+    """Patterns of bounds on a price, whose groups are the amounts, each with the comparisons that they mean."""
+    signs = [re.escape(symbol) for symbol, code in SYMBOLS.items() if code == currency]
+    before = "|".join(sorted((*signs, currency), key=len, reverse=True))
+    names = "|".join((currency, *(name for name, code in words.money.items() if code == currency)))
+    beside, behind = rf"(?:{before})\s?", rf"\s?(?:{before}|(?:{names})(?!\w))"
+    number = r"(\d(?:[\d.,]*\d)?)"
+    amount = rf"(?:{beside}{number}|{number}{behind})"
+    first, second = words.between
+    return [
+        (
+            re.compile(rf"(?<!\w){first}\s+(?:{beside})?{number}(?:{behind})?\s+{second}\s+{amount}", re.IGNORECASE),
+            ("gte", "lte"),
+        ),
+        *((re.compile(rf"(?<!\w){pattern}\s+{amount}", re.IGNORECASE), (name,)) for pattern, name in words.bounds),
+    ]
+
+
+def is_beyond(question: str, texts: Sequence[str], stems: Callable[[str], frozenset[int]]) -> bool:
+    """Whether a question is on what no data of a product holds: stock, discounts, delivery, returns, payment, health.
+
+    Args:
+        texts: of the products that were found. Of what stands there a question may be: a film may be of a cure.
+        stems: the stems of the words of a text.
+    """
+    known = stems(" ".join(texts))
+    return any(
+        not (own := stems(found[0])) or not own <= known
+        for language in LANGUAGES
+        for found in vocabulary_of(language).topics.finditer(question)
+    )

@@ -1,15 +1,18 @@
-"""Words of answers by language: those that claim nothing of a product, those that promise, those that compare."""
+"""Words by language: the frames of an answer, what questions ask for, what of the data is not said again."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
 WORDS = Path(__file__).with_name("words")
+LANGUAGES = tuple(sorted(file.stem for file in WORDS.glob("*.toml")))
+"""Those that answers can be written in, as ISO 639-1 codes."""
 SYMBOLS = {"£": "GBP", "$": "USD", "€": "EUR", "¥": "JPY", "R$": "BRL", "US$": "USD"}
 
 
@@ -18,77 +21,58 @@ class Vocabulary:
     """The words of one language.
 
     Attributes:
-        plain: words that an answer may use whatever the products are, in any inflection.
-        promises: what no data of a product holds: discounts, delivery, stock, contact, talk of the machine itself.
-        praise: what data cannot show.
-        unsure: says that something is not known.
-        negation: a word behind which something is denied.
-        plural: speaks, behind several citations, of all of them.
-        together: speaks, before several citations, of all of them.
-        cheapest, dearest, cheaper, dearer: comparisons of prices.
-        price: what stands before a number that is a price.
-        below, above: what stands before a number that bounds a price.
-        splitters: between what is said of one product and of the next.
-        wish: an opening that repeats what was asked for.
-        numbers: the values of number words; below zero for shares.
+        frames: the words around what is said of products, by their place in a sentence (`Grounding`), as patterns on
+            text in small letters without punctuation.
+        has_comma: whether a comma stands before the cents.
         money: words for currencies.
+        unsaid: in a sentence of a product's description: praise, prices and stock, talk to or of people and machines.
+            It is not said again.
+        topics: in a question: what no data of a product holds, such as stock, discounts, delivery, payment, health.
+        bounds: in a question: what stands before an amount, with the comparison of a filter that it means.
+        between: in a question: what stands before and between two amounts.
+        cheapest, dearest: in a question: an order of prices.
     """
 
-    plain: frozenset[str]
-    promises: re.Pattern[str]
-    praise: re.Pattern[str]
-    unsure: re.Pattern[str]
-    negation: re.Pattern[str]
-    plural: re.Pattern[str]
-    together: re.Pattern[str]
+    frames: Mapping[str, str]
+    has_comma: bool
+    money: Mapping[str, str]
+    unsaid: re.Pattern[str]
+    topics: re.Pattern[str]
+    bounds: Sequence[tuple[str, str]]
+    between: tuple[str, str]
     cheapest: re.Pattern[str]
     dearest: re.Pattern[str]
-    cheaper: re.Pattern[str]
-    dearer: re.Pattern[str]
-    price: re.Pattern[str]
-    below: re.Pattern[str]
-    above: re.Pattern[str]
-    splitters: re.Pattern[str]
-    wish: re.Pattern[str]
-    numbers: Mapping[str, int]
-    money: Mapping[str, str]
 
-    @property
-    def comparisons(self) -> tuple[re.Pattern[str], ...]:
-        return self.cheapest, self.dearest, self.cheaper, self.dearer
+    def value(self, written: str) -> Decimal | None:
+        """The value of a number as people write it in the language, or as the data has it; None where it is none."""
+        group, point = (".", ",") if self.has_comma else (",", ".")
+        if re.fullmatch(rf"[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+(?:{re.escape(point)}\d+)?", written):
+            return Decimal(written.replace(group, "").replace(point, "."))
+        return Decimal(written.replace(",", ".")) if re.fullmatch(r"\d+(?:[.,]\d+)?", written) else None
 
 
 @cache
 def vocabulary_of(language: str) -> Vocabulary:
-    """The words of a language; of one without a list, those of English: an answer in it can then only be given in the
-    words of its products."""
-    path = WORDS / f"{language}.toml"
-    told = tomllib.loads((path if path.exists() else WORDS / "en.toml").read_text(encoding="utf-8"))
-
-    def words(name: str, end: str = r"(?!\w)") -> re.Pattern[str]:
-        return re.compile(rf"\b(?:{'|'.join(told[name].split(chr(10))[:-1])}){end}", re.IGNORECASE)
-
-    def before(name: str) -> re.Pattern[str]:
-        # Matches at the end of what stands before a number.
-        return words(name, r"\W*$")
-
+    """The words of a language; of one without a list, those of English."""
+    told = tomllib.loads((WORDS / f"{known(language)}.toml").read_text(encoding="utf-8"))
+    asked = told["questions"]
     return Vocabulary(
-        plain=frozenset(told["plain"].split()),
-        promises=words("promises"),
-        praise=words("praise"),
-        unsure=words("unsure"),
-        negation=words("negation"),
-        plural=words("plural"),
-        together=words("together"),
-        cheapest=words("cheapest"),
-        dearest=words("dearest"),
-        cheaper=words("cheaper"),
-        dearer=words("dearer"),
-        price=before("price"),
-        below=before("below"),
-        above=before("above"),
-        splitters=re.compile(told["splitters"], re.IGNORECASE),
-        wish=re.compile(told["wish"], re.IGNORECASE),
-        numbers=told["numbers"],
+        frames={name: f"(?:{'|'.join(f' {entry}' for entry in entries)})" for name, entries in told["frames"].items()},
+        has_comma=told["has_comma"],
         money=told["money"],
+        unsaid=_words([*told["data"]["unsaid"], *asked["topics"]]),
+        topics=_words(asked["topics"]),
+        bounds=[(words, operator) for words, operator in asked["bounds"]],
+        between=(asked["between"][0], asked["between"][1]),
+        cheapest=_words(asked["cheapest"]),
+        dearest=_words(asked["dearest"]),
     )
+
+
+def known(language: str) -> str:
+    """A language that answers can be written in: this one, else English."""
+    return language if language in LANGUAGES else "en"
+
+
+def _words(entries: Sequence[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{'|'.join(entries)})(?!\w)", re.IGNORECASE)

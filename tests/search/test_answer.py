@@ -197,11 +197,11 @@ def test_a_question_of_two_thousand_characters_is_answered(counter: Counter, ser
 
 
 FALSE = {
-    "made up id": "The CERAMIC MUG WITH A ROBIN [1] is red. The GOLDEN MUG [77] is red too.",
-    "product that was not found": "The CERAMIC MUG WITH A ROBIN [1] is red, like the Garden Spade. ",
-    "price": "The mug [1] is red. It costs 2.50 GBP.",
-    "address": "The mug [1] is red. Buy it at https://mugs.example now.",
-    "promise": "The mug [1] is red. Delivery is free.",
+    "made up id": "The CERAMIC MUG WITH A ROBIN [1] costs 3.50 GBP. The GOLDEN MUG [77] costs 3.50 GBP too.",
+    "product that was not found": "The CERAMIC MUG WITH A ROBIN [1] costs 3.50 GBP, like the Garden Spade. ",
+    "price": f"{GOOD} It costs 2.50 GBP.",
+    "address": f"{GOOD} Buy it at https://mugs.example now.",
+    "promise": "With the CERAMIC MUG WITH A ROBIN [1] delivery is free.",
 }
 
 
@@ -232,7 +232,7 @@ def test_an_answer_that_cites_nothing_is_none(counter: Counter, server: LlmServe
     assert said.answer.reason == "not grounded"
 
 
-@pytest.mark.parametrize("text", ["NO_ANSWER", "NO_ANSWER.", "The mug [1] is red. NO_ANSWER"])
+@pytest.mark.parametrize("text", ["NO_ANSWER", "NO_ANSWER.", f"{GOOD} NO_ANSWER"])
 def test_a_model_may_say_that_the_products_do_not_answer(
     counter: Counter, server: LlmServer, tmp_path: Path, text: str
 ) -> None:
@@ -268,7 +268,9 @@ def test_a_model_that_breaks_off_leaves_the_narrator_to_answer(
     server.answer = lambda body: reply
     answerer = counter.asker(tmp_path, server, timeout_seconds=0.5, deadline_seconds=2, max_tokens=400)
     said = ask(answerer, QUESTION)
-    assert said.shown.startswith("These products of the catalogue fit:\nCERAMIC MUG WITH A ROBIN [1], 3.50 GBP.\n")
+    assert said.shown.startswith(
+        "These products of the catalogue come closest:\nCERAMIC MUG WITH A ROBIN [1], 3.50 GBP.\n"
+    )
     assert (said.answer.refused, said.answer.model) == (False, NARRATOR)
     assert said.replaced or said.ever == said.shown
     assert "no language model has answered" in counter.rows()[-1]["reason"]
@@ -276,7 +278,7 @@ def test_a_model_that_breaks_off_leaves_the_narrator_to_answer(
 
 def test_the_next_model_begins_anew_where_one_breaks_off(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
     with llm_server() as other:
-        server.plan = [Reply(f"It is red. {GOOD} Also {GOOD}", end="cut")] * 3
+        server.plan = [Reply(f"It is lovely. {GOOD} {GOOD}", end="cut")] * 3
         other.answer = lambda body: "The BLUE ENAMEL MUG [2] costs 6.25 GBP."
         entry = {"model": "openai/other", "api_base": other.url, "api_key_variable": "STAND_IN_API_KEY"}
         answerer = counter.asker(tmp_path, server, use=["stand-in", "other"], entries={"other": entry}, retries=0)
@@ -290,6 +292,102 @@ def test_the_narrator_answers_where_no_model_is_set_up(counter: Counter, server:
     said = ask(counter.asker(tmp_path, server, use=["narrator"]), QUESTION)
     assert "CERAMIC MUG WITH A ROBIN [1], 3.50 GBP." in said.shown
     assert (said.answer.model, said.answer.refused) == (NARRATOR, False)
+
+
+def test_the_narrator_does_not_say_that_what_it_found_is_what_was_asked_for(
+    counter: Counter, server: LlmServer, tmp_path: Path
+) -> None:
+    asker = counter.asker(tmp_path, server, use=["narrator"])
+    said = ask(asker, "Do you have a vegan ceramic mug made in Italy?")
+    assert said.shown.split("\n")[0] == "These products of the catalogue come closest:"
+
+
+BOUNDS = {
+    "Do you have a mug under 5 pounds?": {"1"},
+    "Do you have a mug for less than £6.25?": {"1"},
+    "A mug, at most 6.25 GBP": {"1", "2"},
+    "mug over £3.50": {"2"},
+    "Which mug costs between 4 and 7 pounds?": {"2"},
+    "Uma caneca mug até 4 libras": {"1"},
+    "Do you have a mug under 5 dollars?": {"1", "2"},
+    "Do you have a mug under 50 ml?": {"1", "2"},
+}
+
+
+@pytest.mark.parametrize(("question", "found"), BOUNDS.items())
+def test_bounds_of_a_price_in_the_shops_currency_are_kept(
+    counter: Counter, server: LlmServer, tmp_path: Path, question: str, found: set[str]
+) -> None:
+    said = ask(counter.asker(tmp_path, server, use=["narrator"]), question)
+    mugs = {"1", "2"}
+    assert {source.product_id for source in said.sources} & mugs == found
+    assert set(said.answer.cited) & mugs == found
+
+
+def test_bounds_hold_for_the_price_of_this_moment(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    counter.stock({product: good.price for product, good in GOODS.items()} | {"1": 9.5})
+    try:
+        said = ask(counter.asker(tmp_path, server, use=["narrator"]), "Do you have a ceramic mug under 9 pounds?")
+        assert "1" not in {source.product_id for source in said.sources}
+        assert "9.50" not in said.ever
+    finally:
+        counter.stock({product: good.price for product, good in GOODS.items()})
+
+
+def test_where_no_price_keeps_to_the_bounds_nothing_is_found(
+    counter: Counter, server: LlmServer, tmp_path: Path
+) -> None:
+    said = ask(counter.asker(tmp_path, server), "Do you have a ceramic mug below £1?")
+    assert (said.answer.reason, said.sources, server.requests) == ("nothing found", (), [])
+
+
+@pytest.mark.parametrize(
+    ("question", "order"), [("What is the cheapest mug?", ["1", "2"]), ("What is the most expensive mug?", ["2", "1"])]
+)
+def test_an_order_of_prices_that_is_asked_for_is_that_of_the_answer(
+    counter: Counter, server: LlmServer, tmp_path: Path, question: str, order: list[str]
+) -> None:
+    said = ask(counter.asker(tmp_path, server, use=["narrator"]), question)
+    assert list(said.answer.cited) == order
+    assert [source.score for source in said.sources] == sorted((one.score for one in said.sources), reverse=True)
+
+
+BEYOND = (
+    "Is the ceramic mug in stock?",
+    "Do you have the ceramic mug available?",
+    "Is there a 20% discount on the ceramic mug?",
+    "Is the ceramic mug on sale?",
+    "Do you deliver the ceramic mug to Spain?",
+    "What is shipping for a ceramic mug?",
+    "Can I return the ceramic mug?",
+    "Can I pay for the ceramic mug with PayPal?",
+    "Does a ceramic mug cure a cold?",
+    "A caneca ceramic mug tem frete grátis?",
+    "Is delivery free?",
+)
+
+
+@pytest.mark.parametrize("question", BEYOND)
+def test_what_no_data_of_a_product_holds_is_refused_without_a_model(
+    counter: Counter, server: LlmServer, tmp_path: Path, question: str
+) -> None:
+    said = ask(counter.asker(tmp_path, server), question)
+    assert (said.answer.refused, said.answer.reason, server.requests) == (True, "beyond the data", [])
+    assert "nothing on stock, discounts, delivery" in said.shown
+
+
+def test_a_question_may_be_on_what_products_say(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    with changed(counter, p8=Good("DELIVERY VAN OF TIN", 9.0, "Toy van of tin.")):
+        server.plan = ["There is DELIVERY VAN OF TIN [8], 9.00 GBP."]
+        assert not ask(counter.asker(tmp_path, server), "Do you have a delivery van of tin?").answer.refused
+
+
+def test_bounds_that_a_rewriting_loses_are_those_of_the_question(
+    counter: Counter, server: LlmServer, tmp_path: Path
+) -> None:
+    server.plan = ["ceramic mug with a robin", "NO_ANSWER"]
+    said = ask(counter.asker(tmp_path, server), "And one under 6 pounds?", Turn("Do you have mugs with a robin?", GOOD))
+    assert [source.product_id for source in said.sources] == ["1"]
 
 
 def test_a_question_that_leans_on_the_last_one_is_rewritten(
@@ -348,7 +446,7 @@ def test_whoever_leaves_ends_the_call(counter: Counter, server: LlmServer, tmp_p
 
 
 def test_without_a_warehouse_no_price_is_said(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
-    server.plan = ["The mug [1] is red. It costs 3.50 GBP."]
+    server.plan = ["The CERAMIC MUG WITH A ROBIN [1] is a red mug of glazed ceramic. It costs 3.50 GBP."]
     answerer = counter.answerer(models_yaml(tmp_path, server.url))
     said = ask(answerer, QUESTION)
     assert said.sources[0].price is None
@@ -360,7 +458,7 @@ def test_a_warehouse_that_is_away_costs_the_prices_and_the_record_not_the_answer
     counter: Counter, server: LlmServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     away = Warehouse(load_settings(home=tmp_path, warehouse_url="postgresql://nobody@127.0.0.1:9/none"))
-    server.plan = ["The CERAMIC MUG WITH A ROBIN [1] is red."]
+    server.plan = ["The CERAMIC MUG WITH A ROBIN [1] is a red mug of glazed ceramic."]
     before = len(counter.lines())
     said = ask(counter.answerer(models_yaml(tmp_path, server.url), warehouse=away), QUESTION)
     assert (said.answer.refused, said.sources[0].price) == (False, None)

@@ -1,0 +1,58 @@
+"""What a question asks for: bounds and an order of prices, or what no data of a product holds."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from assets.search.grounding import stems_of
+from assets.search.relevance import Wish, is_beyond, wish_of
+
+WISHES = {
+    "Do you have a coat under 50 dollars?": Wish("Do you have a coat?", {"lt": Decimal(50)}, None),
+    "coats below $1": Wish("coats", {"lt": Decimal(1)}, None),
+    "a coat, not more than USD 1,250.50": Wish("a coat,", {"lte": Decimal("1250.50")}, None),
+    "coat not under US$20": Wish("coat", {"gte": Decimal(20)}, None),
+    "coat of more than 20 but less than 40 dollars": Wish("coat of more than 20 but", {"lt": Decimal(40)}, None),
+    "coat between $20 and $40": Wish("coat", {"gte": Decimal(20), "lte": Decimal(40)}, None),
+    "coat from 20 to 40 USD": Wish("coat", {"gte": Decimal(20), "lte": Decimal(40)}, None),
+    "casaco até 1.050,90 dólares": Wish("casaco", {"lte": Decimal("1050.90")}, None),
+    "casaco entre 20 e 40 dólares": Wish("casaco", {"gte": Decimal(20), "lte": Decimal(40)}, None),
+    "casaco por menos de $40": Wish("casaco", {"lt": Decimal(40)}, None),
+    "cheapest coat over $20": Wish("cheapest coat", {"gt": Decimal(20)}, "lowest"),
+    "o casaco mais caro": Wish("o casaco mais caro", {}, "highest"),
+    "um casaco mais barato que este": Wish("um casaco mais barato que este", {}, None),
+    "under 50 dollars": Wish("under 50 dollars", {"lt": Decimal(50)}, None),
+    "coat under 50 euros": Wish("coat under 50 euros", {}, None),
+    "shelf under 50 cm": Wish("shelf under 50 cm", {}, None),
+    "films over 18": Wish("films over 18", {}, None),
+    "thunder 50 dollars": Wish("thunder 50 dollars", {}, None),
+}
+
+
+@pytest.mark.parametrize(("question", "wish"), WISHES.items())
+def test_bounds_and_orders_of_prices_are_read(question: str, wish: Wish) -> None:
+    assert wish_of(question, "USD") == wish
+
+
+def test_bounds_are_met_to_the_cent() -> None:
+    for operator, met in {"lt": "FTF", "lte": "TTF", "gt": "FFT", "gte": "TFT"}.items():
+        wish = Wish("", {operator: Decimal("46.12")}, None)
+        assert [wish.is_met(Decimal(price)) for price in ("46.12", "46.11", "46.13")] == [each == "T" for each in met]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Do you have a steel mug?", False),
+        ("Which mugs do you sell, and what do they cost?", False),
+        ("Is it in stock?", True),
+        ("Tem desconto?", True),
+        ("Um filme sobre a cura de uma doença", True),
+        ("Do you sell a delivery van?", False),
+        ("Is delivery of the van free, or what does shipping cost?", True),
+    ],
+)
+def test_questions_beyond_the_data_are_known_by_their_words(question: str, expected: bool) -> None:
+    assert is_beyond(question, ["Mug of steel.", "Delivery van of tin."], stems_of("english")) is expected
