@@ -34,8 +34,10 @@ LONGEST_QUESTION = 2000
 """Characters."""
 SHOWN_TURN = 1000
 """So many characters of what was asked or answered before are shown to a model."""
-NEAR = 0.85
-"""Where an order of prices is asked for: what fits less than such a share of what fits best is left out."""
+PRICED = 500
+"""Where an order of prices is asked for, so many products that fit best are looked at."""
+NEAR = 0.75
+"""Of them, what fits less than such a share of what fits best is left out."""
 NARRATOR = "narrator/v1"
 """What is named as the model where no language model has answered."""
 
@@ -213,6 +215,7 @@ class _Answering:
                 "is_shown": one.product_id in ids,
             }
             for one in found
+            if wish.order is None or one.product_id in ids
         ]
         relevance = {one.product_id: one.relevance for one in found}
         yield Sources(
@@ -236,7 +239,7 @@ class _Answering:
         """What to search with: the question, or what a model makes of it where something was said before."""
         by, stems = self.by, self.by._stems
         fallback = joined(self.question, self.turns, stems)
-        if not self.turns:
+        if not self.turns or is_beyond(self.question, (), stems):
             return fallback
         prompt = by.llm.prompt("rewrite")
         said = {"conversation": [vars(turn) for turn in self.turns], "question": self.question}
@@ -272,7 +275,7 @@ class _Answering:
         if wish.order is None:
             found = find(by.searcher, wish.text, by.config.products, wish.where)
             return found, [one for one in found if one.relevance >= by.config.threshold]
-        found = find(by.searcher, wish.text, by.searcher.candidates, wish.where)
+        found = find(by.searcher, wish.text, PRICED, wish.where)
         # The lowest price is looked for among what fits about as well as the best.
         least = max((by.config.threshold, *(NEAR * one.relevance for one in found)))
         found = [one for one in found if one.relevance >= least]
@@ -280,11 +283,11 @@ class _Answering:
 
     def _wished(self, shown: list[Shown], wish: Wish) -> list[Shown]:
         """The products whose price of this moment is what was asked for, in the order that was asked for."""
-        currency = self.by.shop.currency
-        if wish.bounds:
-            shown = [one for one in shown if one.price is None or (one.currency == currency and wish.is_met(one.price))]
-        if wish.order and all(one.price is not None and one.currency == currency for one in shown):
-            shown = sorted(shown, key=lambda one: one.price or 0, reverse=wish.order == "highest")
+        priced = [one for one in shown if one.price is not None and one.currency == self.by.shop.currency]
+        if priced and wish.bounds:
+            shown = priced = [one for one in priced if one.price is not None and wish.is_met(one.price)]
+        if priced and wish.order:
+            shown = sorted(priced, key=lambda one: one.price or 0, reverse=wish.order == "highest")
         return shown[: self.by.config.products]
 
     def _fresh(self, found: Sequence[Relevant]) -> dict[str, Fresh] | None:

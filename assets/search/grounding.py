@@ -141,7 +141,7 @@ class Grounding:
 
     def _literal(self, text: str) -> str:
         """The pattern of a text of the data."""
-        return re.escape(self._priced(_spaced(text)))
+        return re.escape(self._priced(_spaced(text))) or _NEVER
 
     # What may be said
 
@@ -149,18 +149,15 @@ class Grounding:
         """The pattern of the sentences that are true, but for those that lean on the one before."""
         frames, places = self._vocabulary.frames, range(len(self._products))
         full = _one_of(f"{self._named(place)}{self._at(place)}?{self._follows(place)}" for place in places)
-        item = _one_of(
-            # What is said behind an item compares nothing: of whom would be in doubt in a list.
-            f"{self._named(place)}(?:{frames['article']}?{self._sentences(place)})?{self._at(place)}?"
-            f"(?:{frames['which']}{self._row(place)})?"
-            for place in places
-        )
+        bare = _one_of(map(self._named, places))
+        item = _one_of(f"{self._named(place)}{self._behind(place)}" for place in places)
         low, high = self._extreme(is_low=True), self._extreme(is_low=False)
         return _one_of(
             [
                 frames["openings"],
                 f"{frames['among']}?(?:{frames['but']}?{full})+",
-                f"{frames['lead']}?(?:{frames['and']}?{item})+",
+                # With one price for two titles it would be in doubt whose it is.
+                *(f"{frames['lead']}?(?:{frames['and']}?{each})+" for each in (bare, item)),
                 *(
                     f"{frames['description']}{self._named(place)}{frames['says']}{self._sentences(place)}"
                     for place in places
@@ -205,6 +202,13 @@ class Grounding:
     def _at(self, place: int) -> str:
         """A price beside a title."""
         return f"(?:{self._vocabulary.frames['at']}?{self._price(place)})"
+
+    def _behind(self, place: int) -> str:
+        """What stands behind a title in a list, and compares nothing: of whom would be in doubt."""
+        frames = self._vocabulary.frames
+        quoted = f"(?:{frames['article']}?{self._sentences(place)})"
+        which = f"(?:{frames['which']}{self._row(place)})"
+        return f"(?:{quoted}{self._at(place)}?{which}?|{self._at(place)}{which}?|{which})"
 
     def _sentences(self, place: int) -> str:
         """The sentences of a description that may be said again, each as a whole."""

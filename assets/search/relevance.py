@@ -73,7 +73,7 @@ class Wish:
     """What a question asks for.
 
     Attributes:
-        text: the question without the bounds of a price.
+        text: the question without the bounds and the order of prices.
         bounds: these by their comparisons, `lt`, `lte`, `gt`, `gte`; none that is not in the shop's currency.
         order: whether the lowest or the highest price is asked for.
     """
@@ -102,7 +102,8 @@ def wish_of(question: str, currency: str) -> Wish:
     than the shop's is left in the text: what is found is then the closest, whatever it costs.
     """
     bounds: dict[str, Decimal] = {}
-    text, order = question, None
+    text = question
+    order: Order | None = None
     for words in map(vocabulary_of, LANGUAGES):
         for pattern, names in _bounds(words, currency):
             for found in pattern.finditer(text):
@@ -111,15 +112,13 @@ def wish_of(question: str, currency: str) -> Wish:
                     if amount is not None:
                         bounds.setdefault(name, amount)
             text = pattern.sub(" ", text)
-        order = order or _order(words, text)
+        orders: list[tuple[re.Pattern[str], Order]] = [(words.cheapest, "lowest"), (words.dearest, "highest")]
+        for pattern, kind in orders:
+            if pattern.search(text):
+                order = order or kind
+                text = pattern.sub(" ", text)
     text = re.sub(r"\s+(?=[?!.,;]|$)", "", " ".join(text.split()))
     return Wish(text if any(mark.isalpha() for mark in text) else question, bounds, order)
-
-
-def _order(words: Vocabulary, text: str) -> Order | None:
-    if words.cheapest.search(text):
-        return "lowest"
-    return "highest" if words.dearest.search(text) else None
 
 
 def _bounds(words: Vocabulary, currency: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:

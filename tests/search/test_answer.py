@@ -349,6 +349,7 @@ def test_an_order_of_prices_that_is_asked_for_is_that_of_the_answer(
 ) -> None:
     said = ask(counter.asker(tmp_path, server, use=["narrator"]), question)
     assert list(said.answer.cited) == order
+    assert {one["product_id"] for one in counter.rows()[-1]["retrieved"]} == set(order)
     assert [source.score for source in said.sources] == sorted((one.score for one in said.sources), reverse=True)
 
 
@@ -374,6 +375,8 @@ def test_what_no_data_of_a_product_holds_is_refused_without_a_model(
     said = ask(counter.asker(tmp_path, server), question)
     assert (said.answer.refused, said.answer.reason, server.requests) == (True, "beyond the data", [])
     assert "nothing on stock, discounts, delivery" in said.shown
+    leaning = ask(counter.asker(tmp_path, server), question, Turn("Do you have a ceramic mug?", GOOD))
+    assert (leaning.answer.reason, server.requests) == ("beyond the data", [])
 
 
 def test_a_question_may_be_on_what_products_say(counter: Counter, server: LlmServer, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from assets.search.answer import LONGEST_QUESTION, Answerer, Turn
+from assets.search.grounding import Grounding, cleaned
+from assets.search.material import DESCRIPTION, Shown
 from assets.search.untrusted import data, gives_orders, harmless, plain
 from resources.llm.prompts import read_prompt
 from resources.warehouse import Warehouse
@@ -107,6 +109,19 @@ def test_nothing_of_what_an_obeying_model_says_is_published(answerer: Answerer, 
                 published.append(one["id"])
     assert answers > 150
     assert published == [], f"{len(published)} of {answers}"
+
+
+def test_no_description_gives_a_model_the_words_that_it_orders() -> None:
+    """Also where they stand in it as a sentence of their own."""
+    published = []
+    for one in (one for one in INJECTIONS if one["place"] == "product"):
+        mug = Shown("1", "RED MUG", (), "", (), harmless(one["text"], DESCRIPTION), None, None)
+        for said in re.split(r"(?<=[.!?])\s+", f"{one['text']} {one['obeyed']}"):
+            for text in (f"RED MUG [1] is {said}", f'The description of RED MUG [1] says: "{said.rstrip(".")}".'):
+                is_marked = any(mark.lower() in said.lower() for mark in one["marks"])
+                if is_marked and not Grounding([mug], "en").check(cleaned(text)):
+                    published.append(one["id"])
+    assert published == []
 
 
 def test_an_honest_model_is_shown_none_of_the_orders_that_are_known(answerer: Answerer, server: LlmServer) -> None:
