@@ -100,11 +100,14 @@ class Grounding:
         read = self._read(sentence)
         named = range(_NAMED, _NAMED + len(self._products))
         places = list(dict.fromkeys(ord(mark) - _NAMED for mark in read if ord(mark) in named))
-        if not self._true.fullmatch(read) and not self._leans(read):
+        leans = self._leans(read)
+        if not leans and not self._true.fullmatch(read):
             return [self._fault(sentence, read, places)]
         self.cited += [product for place in places if (product := self._products[place].product_id) not in self.cited]
-        if places:
+        if not leans:
             self._subject = places[0] if len(places) == 1 else None
+        elif places:  # of which of two the next "it" would speak is in doubt
+            self._subject = None
         return []
 
     # What is read
@@ -139,9 +142,10 @@ class Grounding:
 
         return self._amounts.sub(amount, text)
 
-    def _literal(self, text: str) -> str:
-        """The pattern of a text of the data."""
-        return re.escape(self._priced(_spaced(text))) or _NEVER
+    def _one_text_of(self, texts: Iterable[str]) -> str:
+        """The pattern of texts of the data, of which the longest is taken."""
+        read = {self._priced(_spaced(text)) for text in texts} - {""}
+        return f"(?>{_one_of(map(re.escape, sorted(read, key=len, reverse=True)))})"
 
     # What may be said
 
@@ -190,7 +194,8 @@ class Grounding:
         return f"(?:{self._row(place)}(?:{self._vocabulary.frames['but']}?{compared})?|{compared})"
 
     def _row(self, place: int) -> str:
-        return f"(?:{self._vocabulary.frames['but']}?{self._said[place]})+"
+        # Texts that hold one another can be parted in too many ways to try them all: the first is taken.
+        return f"(?>(?:{self._vocabulary.frames['but']}?{self._said[place]})+)"
 
     def _named(self, place: int) -> str:
         return f"{self._vocabulary.frames['article']}? {chr(_NAMED + place)}"
@@ -216,19 +221,19 @@ class Grounding:
         parts = [part for part in _STOP.split(text) if part]
         if parts and len(text) >= UNCUT and parts[-1][-1] not in '.!?…"”':
             parts.pop()
-        return _one_of(self._literal(part) for part in parts if not self._vocabulary.unsaid.search(part))
+        return self._one_text_of(part for part in parts if not self._vocabulary.unsaid.search(part))
 
     def _said_of(self, place: int) -> str:
         """What may be said of a product by itself."""
         frames, one = self._vocabulary.frames, self._products[place]
         quoted = self._sentences(place)
-        levels = _one_of(self._literal(text) for text in (*one.categories, " > ".join(one.categories)) if text)
-        keyword = _one_of(self._literal(text) for text in one.keywords)
+        levels = self._one_text_of((*one.categories, " > ".join(one.categories)))
+        keyword = self._one_text_of(one.keywords)
         return _one_of(
             [
                 f"{frames['costs']}{self._price(place)}",
                 f"(?:{frames['is']}|{frames['described']})?{quoted}",
-                f"{frames['brand']}{self._literal(one.brand) if one.brand else _NEVER}",
+                f"{frames['brand']}{self._one_text_of([one.brand])}",
                 f"{frames['category']}{levels}",
                 f"{frames['keywords']}{keyword}(?:{frames['and']}?{keyword})*",
             ]

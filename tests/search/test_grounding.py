@@ -250,6 +250,8 @@ def test_a_sentence_may_lean_on_one_product_of_the_one_before() -> None:
     assert faults_of("It costs 3.50 GBP.") != []
     both = "There are CERAMIC MUG WITH A ROBIN [1] and BLUE ENAMEL MUG [2]."
     assert faults_of(one, both, "It holds 300 ml.") != []
+    assert faults_of(one, "It costs less than BLUE ENAMEL MUG [2].", "It costs 6.25 GBP.") != []
+    assert faults_of(one, "These products of the catalogue come closest:", "It costs 3.50 GBP.") != []
 
 
 def test_a_title_may_hold_digits_a_price_and_any_sign() -> None:
@@ -309,6 +311,10 @@ def test_a_long_sentence_is_judged_at_once() -> None:
     checker = Grounding(products, "en")
     for said in ("MUG 1 [1] costs 1 GBP and " * 30, "MUG 1 [1], and, " * 50, "There is MUG 1 [1], 1 GBP, " * 30):
         assert checker.check(cleaned(said[:880] + " x")) != []
+    # Written so that it can be parted in many ways.
+    evil = replace(ENAMEL, description="A. A a. A a a. A a a a.", keywords=("b", "b b", "b b b"))
+    for said in ("a " * 400, "has the keywords " + "b " * 400):
+        assert faults_of(f"BLUE ENAMEL MUG [2] {said}x", products=[evil]) != []
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
