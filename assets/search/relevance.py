@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 from assets.search.retrieve import LONGEST, Searcher
@@ -99,26 +100,34 @@ def wish_of(question: str, currency: str) -> Wish:
     """What a question asks for, in any of the languages whose words are known.
 
     A bound counts where a currency stands with it: "under 50 dollars", and not "under 50 cm". One in another currency
-    than the shop's is left in the text: what is found is then the closest, whatever it costs.
+    than the shop's is left in the text, and so is "no coat over 50 dollars": what is found is then the closest,
+    whatever it costs.
     """
     bounds: dict[str, Decimal] = {}
+    orders: list[Order] = []
     text = question
-    order: Order | None = None
     for words in map(vocabulary_of, LANGUAGES):
+
+        def bound(found: re.Match[str], names: Sequence[str], words: Vocabulary = words) -> str:
+            amounts = [words.value(written) for written in found.groups() if written]
+            if None in amounts or words.denied.search(found.string, 0, found.start()):
+                return found[0]
+            for name, amount in zip(names, amounts, strict=True):
+                bounds.setdefault(name, amount or Decimal(0))
+            return " "
+
+        def order(found: re.Match[str], kind: Order, words: Vocabulary = words) -> str:
+            if words.denied.search(found.string, 0, found.start()):
+                return found[0]
+            orders.append(kind)
+            return " "
+
         for pattern, names in _bounds(words, currency):
-            for found in pattern.finditer(text):
-                for written, name in zip(filter(None, found.groups()), names, strict=True):
-                    amount = words.value(written)
-                    if amount is not None:
-                        bounds.setdefault(name, amount)
-            text = pattern.sub(" ", text)
-        orders: list[tuple[re.Pattern[str], Order]] = [(words.cheapest, "lowest"), (words.dearest, "highest")]
-        for pattern, kind in orders:
-            if pattern.search(text):
-                order = order or kind
-                text = pattern.sub(" ", text)
+            text = pattern.sub(partial(bound, names=names), text)
+        text = words.cheapest.sub(partial(order, kind="lowest"), text)
+        text = words.dearest.sub(partial(order, kind="highest"), text)
     text = re.sub(r"\s+(?=[?!.,;]|$)", "", " ".join(text.split()))
-    return Wish(text if any(mark.isalpha() for mark in text) else question, bounds, order)
+    return Wish(text if any(mark.isalpha() for mark in text) else question, bounds, next(iter(orders), None))
 
 
 def _bounds(words: Vocabulary, currency: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:

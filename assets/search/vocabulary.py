@@ -30,6 +30,7 @@ class Vocabulary:
         topics: in a question: what no data of a product holds, such as stock, discounts, delivery, payment, health.
         bounds: in a question: what stands before an amount, with the comparison of a filter that it means.
         between: in a question: what stands before and between two amounts.
+        denied: in a question: ends what stands before words that are turned round.
         cheapest, dearest: in a question: an order of prices.
     """
 
@@ -40,6 +41,7 @@ class Vocabulary:
     topics: re.Pattern[str]
     bounds: Sequence[tuple[str, str]]
     between: tuple[str, str]
+    denied: re.Pattern[str]
     cheapest: re.Pattern[str]
     dearest: re.Pattern[str]
 
@@ -64,6 +66,7 @@ def vocabulary_of(language: str) -> Vocabulary:
         topics=_words(asked["topics"]),
         bounds=[(words, operator) for words, operator in asked["bounds"]],
         between=(asked["between"][0], asked["between"][1]),
+        denied=re.compile(rf"(?<!\w)(?:{'|'.join(asked['denied'])})(?:[^\w.?!]+\w+){{0,4}}[^\w.?!]*\Z", re.IGNORECASE),
         cheapest=_words(asked["cheapest"]),
         dearest=_words(asked["dearest"]),
     )

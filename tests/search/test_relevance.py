@@ -27,6 +27,11 @@ WISHES = {
     "coat under 50 euros": Wish("coat under 50 euros", {}, None),
     "shelf under 50 cm": Wish("shelf under 50 cm", {}, None),
     "films over 18": Wish("films over 18", {}, None),
+    "no coat over $50": Wish("no coat over $50", {}, None),
+    "I don't want to see anything under 50 dollars": Wish("I don't want to see anything under 50 dollars", {}, None),
+    "not the cheapest coat": Wish("not the cheapest coat", {}, None),
+    "nada acima de $50": Wish("nada acima de $50", {}, None),
+    "I have no coat. One under $50?": Wish("I have no coat. One?", {"lt": Decimal(50)}, None),
     "thunder 50 dollars": Wish("thunder 50 dollars", {}, None),
 }
 
