@@ -13,13 +13,15 @@ def read_yaml(path: Path, error: type[Exception], remedy: str) -> tuple[yaml.Nod
     """A file's nodes, which know their lines, and its data.
 
     Args:
-        error: raised with file, line and remedy where the file is missing or is no YAML.
+        error: raised with file, line and remedy where the file is missing, cannot be read or is no YAML.
         remedy: a sentence on what to do where there is no such file.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise error(f"{path}: no such file. {remedy}") from None
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror}). Let this process read it.") from None
     except UnicodeDecodeError as problem:
         raise error(f"{path}: not UTF-8 ({problem}). Save it as UTF-8.") from None
     try:
@@ -27,6 +29,9 @@ def read_yaml(path: Path, error: type[Exception], remedy: str) -> tuple[yaml.Nod
     except yaml.MarkedYAMLError as problem:
         line = problem.problem_mark.line + 1 if problem.problem_mark else 1
         raise error(f"{path}:{line}: not YAML: {problem.problem}. Correct the indentation or the quotes.") from problem
+    except (yaml.YAMLError, ValueError) as problem:
+        # A control character, or what looks like a number or a date and is none.
+        raise error(f"{path}: not YAML: {' '.join(str(problem).split())}. Correct or quote it.") from problem
 
 
 def line_of(root: yaml.Node, keys: tuple[Any, ...]) -> int:

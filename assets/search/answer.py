@@ -65,7 +65,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """The products that were found, best first; none where nothing fits."""
+    """The products that were found, those with the highest score first; none where nothing fits."""
 
     products: tuple[Source, ...]
 

@@ -57,7 +57,7 @@ comment on column monitoring.answers.question_hash is
 comment on column monitoring.answers.query is
     'What was searched for, without addresses of e-mail, telephone numbers and numbers of cards.';
 comment on column monitoring.answers.retrieved is
-    'The products that were found, best first, each with its score, its relevance, and whether the model was shown it.';
+    'The products found, the most relevant first, each with its score, its relevance, and whether the model saw it.';
 comment on column monitoring.answers.seconds is
     'Of each stage: rewrite, retrieve, fresh, write; first: until something was said; total.';
 comment on column monitoring.answers.cost is 'In dollars; null where nobody knows the price.';

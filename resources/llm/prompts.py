@@ -33,13 +33,15 @@ def read_prompt(name: str, folder: Path = PROMPTS_DIR) -> Prompt:
     """The prompt in `<folder>/<name>.md`.
 
     Raises:
-        PromptError: the file is missing, is empty or is not UTF-8.
+        PromptError: the file is missing, cannot be read, is empty or is not UTF-8.
     """
     path = folder / f"{name}.md"
     try:
         text = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         raise PromptError(f"{path}: no such file. Restore it; the prompts are in {folder}.") from None
+    except OSError as problem:
+        raise PromptError(f"{path}: cannot be read ({problem.strerror}). Let this process read it.") from None
     except UnicodeDecodeError as problem:
         raise PromptError(f"{path}: not UTF-8 ({problem}). Save it as UTF-8.") from None
     if not text:

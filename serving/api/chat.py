@@ -95,7 +95,7 @@ class FoundProduct(Told):
 
 
 class SourcesEvent(Told):
-    """`sources`: what was found, once, before the first words."""
+    """`sources`: what was found, once, before the first words; the highest score first."""
 
     products: list[FoundProduct]
 
@@ -367,7 +367,7 @@ def router(chatting: Chatting) -> APIRouter:
 
         The events, each with JSON as its data:
 
-        * `sources`: the products that were found, once, before the first words.
+        * `sources`: the products that were found, once, before the first words; the highest `score` first.
         * `token`: the next words. Each sentence is held against the sources before it is sent.
         * `replaced`: what was said so far is void, and the answer begins anew.
         * `done`: the whole answer, whether it is a refusal, the ids that it cites, the model, seconds by stage.

@@ -73,6 +73,17 @@ def test_an_answer_is_streamed_by_sentences_and_cites_what_was_found(
     assert {"rewrite", "retrieve", "fresh", "write", "first", "total"} == answer.seconds.keys()
 
 
+def test_sources_come_in_the_order_of_their_scores(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    answerer = counter.asker(tmp_path, server, use=["narrator"])
+    answerer.config = CONFIG.model_copy(update={"threshold": 0.0})
+    sources = [source.score for source in ask(answerer, "white china with gold").sources]
+    assert len(sources) == CONFIG.products and sources == sorted(sources, reverse=True)
+    retrieved = counter.rows()[-1]["retrieved"]
+    assert [one["relevance"] for one in retrieved] == pytest.approx(sources, abs=1e-6)
+    searched = [one["score"] for one in retrieved]
+    assert searched != sorted(searched, reverse=True), "the search orders them otherwise"
+
+
 def test_what_a_model_is_shown_is_data_behind_the_rules(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
     server.plan = [GOOD]
     ask(counter.asker(tmp_path, server), QUESTION)
