@@ -22,6 +22,7 @@ from assets.search.rewriting import Turn, is_usable, joined, tidy
 from assets.search.stages import Record, Records
 from assets.search.untrusted import data, gives_orders, impersonal, plain
 from resources.llm.client import Completion, Llm, LlmError, Message, Piece, Request, Restart
+from resources.llm.engine import Asker, LeftError
 from resources.vectors.collection import BM25, DENSE
 from resources.warehouse import WarehouseError
 
@@ -140,17 +141,21 @@ class Answerer:
         self._records = Records(warehouse, log_file)
         self._stems = stems_of(searcher.reader.manifest.language)
 
-    def answer(self, question: str, history: Sequence[Turn] = ()) -> Generator[Event, None, None]:
+    def answer(
+        self, question: str, history: Sequence[Turn] = (), asker: Asker | None = None
+    ) -> Generator[Event, None, None]:
         """Answer a question: `Sources` once, then `Said`, with `Replaced` between them, and `Done` at the end.
 
         Whoever has heard enough closes the iterator, which ends the work.
 
         Args:
             history: what was said before, the last at the end. It is a customer's word, and no evidence of anything.
+            asker: who may leave while the iterator waits for a model.
 
         Raises:
             AnswerError: the question is empty, or longer than 2,000 characters.
             CollectionError: the collection cannot be read.
+            LeftError: the asker has left.
         """
         if len(question) > LONGEST_QUESTION:
             raise AnswerError(
@@ -163,14 +168,14 @@ class Answerer:
             Turn(plain(impersonal(turn.question), SHOWN_TURN), plain(impersonal(turn.answer), SHOWN_TURN))
             for turn in history[len(history) - min(len(history), self.config.turns) :]
         ]
-        return _Answering(self, asked, turns).events()
+        return _Answering(self, asked, turns, asker or Asker()).events()
 
 
 class _Answering:
     """One question."""
 
-    def __init__(self, by: Answerer, question: str, turns: list[Turn]) -> None:
-        self.by, self.question, self.turns = by, question, turns
+    def __init__(self, by: Answerer, question: str, turns: list[Turn], asker: Asker) -> None:
+        self.by, self.question, self.turns, self.asker = by, question, turns, asker
         self.record = Record.of(by.shop.name, question, len(turns))
         self.shown: list[Shown] = []
         self.reason: Reason | None = None
@@ -181,7 +186,7 @@ class _Answering:
     def events(self) -> Generator[Event, None, None]:
         try:
             yield from self._stages()
-        except GeneratorExit:
+        except (GeneratorExit, LeftError):
             self.record.outcome = "left"
             raise
         except BaseException as error:
@@ -242,6 +247,7 @@ class _Answering:
             prompt=prompt,
             messages=(Message("user", data("conversation", said)),),
             narrate=lambda: fallback,
+            asker=self.asker,
         )
         self.record.rewrite_prompt_version = prompt.version
         try:
@@ -297,6 +303,7 @@ class _Answering:
             messages=(Message("user", self._told()),),
             narrate=lambda: narrated,
             is_whole=lambda text: bool(_WHOLE.search(text)),
+            asker=self.asker,
         )
         self._begin()
         self.grounding = self._grounding(prompt.text)

@@ -6,14 +6,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from resources.llm import engine
 from resources.llm.circuits import Circuits
 from resources.llm.config import LlmConfig, api_key
-from resources.llm.engine import EngineError
+from resources.llm.engine import Asker, EngineError, LeftError
 from resources.llm.prompts import PROMPTS_DIR, Prompt
 from resources.llm.records import Asked, BudgetError, Cached, Ledger, MemoryLedger, Outcome, TableLedger
 from resources.llm.think import Cutter
@@ -51,6 +51,8 @@ class Request:
     """Whether a text ends as was asked for; one that does not counts as a failure."""
     run_id: str | None = None
     """Of the Dagster run that asks."""
+    asker: Asker = field(default_factory=Asker)
+    """Whose leaving ends the request."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ class Llm:
 
         Raises:
             LlmError: nobody has answered.
+            LeftError: whoever asked has left.
             ModelsError: the settings cannot be used.
         """
         for event in self._events(request, reads_cache=not is_fresh, writes_cache=True):
@@ -161,6 +164,7 @@ class Llm:
 
         Raises:
             LlmError: nobody has answered; pieces that were given are void.
+            LeftError: whoever asked has left.
             ModelsError: the settings cannot be used.
         """
         return self._events(request, reads_cache=False, writes_cache=False)
@@ -171,6 +175,8 @@ class Llm:
         began = time.monotonic()
         failures: list[str] = []
         for name in config.use:
+            if request.asker.has_left:
+                raise LeftError
             asking = _Asking(self._ledger, self._circuits, request, config, name, began)
             try:
                 completion = None
@@ -302,7 +308,7 @@ class _Asking:
                 self.circuits.failed(self.name, self.entry, str(error), pause)
             settle("failed", str(error))
             raise _NextError(str(error)) from error
-        except GeneratorExit:
+        except (GeneratorExit, LeftError):
             settle("failed", "whoever asked has left")
             raise
         except BaseException as error:
@@ -352,7 +358,7 @@ class _Asking:
                     or time.monotonic() + wait >= self.deadline
                 ):
                     raise
-            time.sleep(wait)
+            self.request.asker.pause(wait)
 
     def _attempt(self, call: engine.Call) -> Generator[Event, None, str]:
         """One stream; gives its text.
@@ -361,7 +367,7 @@ class _Asking:
             EngineError: it is not one, or not whole.
         """
         cutter, said, voided = Cutter(), "", 0
-        self.stream = stream = engine.Stream(call, self.deadline)
+        self.stream = stream = engine.Stream(call, self.deadline, self.request.asker)
         try:
             for raw in stream:
                 piece = cutter.feed(raw)

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from resources.llm.engine import ready
+from resources.llm.engine import Asker, LeftError, ready
 from serving.api.errors import RESPONSES, Sent, not_now
 from serving.api.metrics import CHATS, CHATS_AT_WORK, FIRST_WORDS, IS_SETTING_REFUSED
 from serving.api.search import Searching
@@ -150,15 +150,7 @@ class Job:
         self.began = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event | ErrorEvent] = asyncio.Queue()
-        self._given_up = threading.Event()
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether nobody waits for it any more."""
-        return self._given_up.is_set()
-
-    def give_up(self) -> None:
-        self._given_up.set()
+        self.asker = Asker()
 
     def tell(self, event: Event | ErrorEvent) -> None:
         """Called in the thread."""
@@ -269,6 +261,8 @@ class Chatting:
 
         try:
             self._answer(job)
+        except LeftError:
+            _log.debug("%s: a client has left", job.shop.name)
         except CollectionError as error:
             job.tell(ErrorEvent(detail=str(error), retry_after=5))
         except (ModelsError, PromptError) as error:
@@ -292,9 +286,9 @@ class Chatting:
         config = self.llm.watched.config("answers", AnswersConfig, shop.name)
         with self.searching.searchers.borrowed(shop.name) as served:
             answerer = Answerer(self.llm, served.searcher, shop, self.warehouse, config, self.log_file)
-            with closing(answerer.answer(job.question, job.history)) as events:
+            with closing(answerer.answer(job.question, job.history, job.asker)) as events:
                 for event in events:
-                    if job.is_given_up:
+                    if job.asker.has_left:
                         return
                     job.tell(event)
 
@@ -357,7 +351,7 @@ def router(chatting: Chatting) -> APIRouter:
         try:
             yield job
         finally:
-            job.give_up()
+            job.asker.leave()
 
     admitted = Depends(begun)
 
