@@ -29,6 +29,7 @@ CHARACTERS_PER_TOKEN = 10
 """No language has more to a token: a model that says more than this beyond its limit was told none."""
 _GRACE_SECONDS = 2.0
 """So long after a deadline the caller waits for the loop to say so itself."""
+_log = logging.getLogger("cartograph.llm")
 
 
 @dataclass(frozen=True)
@@ -268,6 +269,7 @@ def _listed_prices(model: str) -> tuple[float, float] | None:
     try:
         return litellm.cost_per_token(model=model, prompt_tokens=1, completion_tokens=1)
     except Exception:  # litellm has a class of its own for each provider that it knows no price of
+        _log.warning("no price is known of %s: its calls count by their tokens alone, or give it `prices`", model)
         return None
 
 

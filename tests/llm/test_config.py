@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from resources.llm.config import Entry, LlmConfig, api_key, load_llm_config
+from resources.llm.config import Entry, LlmConfig, Prices, api_key, load_llm_config
+from resources.llm.engine import Usage, cost_of
 from resources.models import ModelsError
 from resources.settings import Settings
 from tests.llm.rig import Rig
@@ -23,6 +24,21 @@ def test_ollama_is_ready_to_be_used() -> None:
     entry = SHIPPED.entries["deepseek"]
     assert (entry.model, entry.api_base) == ("ollama_chat/deepseek-r1:1.5b", "http://127.0.0.1:11434")
     assert entry.api_key_variable is None
+
+
+def test_the_prices_of_what_is_shipped_are_those_that_litellm_knows() -> None:
+    for entry in SHIPPED.entries.values():
+        assert entry.prices is None
+        cost = cost_of(entry.model, None, Usage(10**6, 10**6))
+        assert cost is not None
+        assert (cost > 0) == (entry.api_key_variable is not None)
+
+
+def test_a_price_that_nobody_knows_is_none_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    assert [cost_of("openai/of-our-own", None, Usage(1, 1)) for _ in range(2)] == [None, None]
+    [said] = caplog.messages
+    assert "no price is known of openai/of-our-own" in said
+    assert cost_of("openai/of-our-own", Prices(input=1, output=2), Usage(10**6, 10**6)) == 3
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
+from collections import Counter as Counts
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -117,6 +120,36 @@ def test_each_stage_is_recorded_in_the_warehouse_and_in_a_file(
     }
     told = json.dumps(line) + server.requests[-1].said
     assert "anna@example.org" not in told and "7946" not in told, "no prompt and no record takes personal data"
+
+
+def test_the_file_of_records_is_put_aside_when_it_is_full_and_no_line_is_lost(tmp_path: Path) -> None:
+    """By several processes at once, as workers of the API write."""
+    file = tmp_path / "logs" / "answers.jsonl"
+    write = (
+        "import sys; from pathlib import Path; from assets.search import stages; stages.LARGEST_FILE = 40_000\n"
+        "for n in range(40): stages.Records(None, Path(sys.argv[1])).write(stages.Record.of(sys.argv[2], str(n), 0))"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", write, str(file), f"shop-{n}"]) for n in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    files = [file, file.with_name("answers.jsonl.1")]
+    assert sorted(tmp_path.joinpath("logs").iterdir()) == files
+    assert all(0 < one.stat().st_size <= 40_000 for one in files)
+    lines = [json.loads(line) for one in files for line in one.read_text("utf-8").splitlines()]
+    assert len(lines) == 120 and Counts(line["shop"] for line in lines) == {f"shop-{n}": 40 for n in range(3)}
+
+
+def test_answers_older_than_the_settings_say_are_forgotten(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    answerer = counter.asker(tmp_path, server, use=["narrator"])
+    for _ in range(3):
+        ask(answerer, QUESTION)
+    newest = [row["id"] for row in counter.rows()][-2:]
+    with counter.warehouse.connect() as connection:
+        connection.execute(
+            "update monitoring.answers set answered_at = answered_at - make_interval(days => %s) where id < %s",
+            [counter.warehouse.settings.records_days, newest[0]],
+        )
+    ask(answerer, QUESTION)
+    assert [row["id"] for row in counter.rows()][:-1] == newest
 
 
 def test_prices_are_those_of_this_moment_and_not_of_the_collection(
