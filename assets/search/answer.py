@@ -21,7 +21,7 @@ from assets.search.retrieve import LONGEST, Searcher, SearchError
 from assets.search.rewriting import Turn, is_usable, joined, tidy
 from assets.search.stages import Record, Records
 from assets.search.untrusted import data, gives_orders, impersonal, plain
-from resources.llm.client import Completion, Llm, LlmError, Message, Piece, Request, Restart
+from resources.llm.client import Completion, EnoughError, Llm, LlmError, Message, Piece, Request, Restart
 from resources.llm.engine import Asker, LeftError
 from resources.vectors.collection import BM25, DENSE
 from resources.warehouse import WarehouseError
@@ -166,7 +166,7 @@ class Answerer:
             raise AnswerError("the question is empty; ask something")
         turns = [
             Turn(plain(impersonal(turn.question), SHOWN_TURN), plain(impersonal(turn.answer), SHOWN_TURN))
-            for turn in history[len(history) - min(len(history), self.config.turns) :]
+            for turn in history[max(0, len(history) - self.config.turns) :]
         ]
         return _Answering(self, asked, turns, asker or Asker()).events()
 
@@ -314,13 +314,13 @@ class _Answering:
                     case Piece(text):
                         yield from self._checked(self.sentences.feed(text))
                         if self.is_grave:
+                            self._note(stream.throw(EnoughError()))
                             break
                     case Restart():
                         yield from self._void("the model broke off, and the answer begins anew")
                         self.grounding = self._grounding(prompt.text)
                     case Completion():
-                        record.entry, record.model = event.entry, event.model
-                        record.spend(event.tokens_in, event.tokens_out, event.cost)
+                        self._note(event)
                         yield from self._checked(self.sentences.end())
         except LlmError as error:
             _log.warning(f"{by.shop.name}: an answer is the narrator's: {error}")
@@ -332,6 +332,12 @@ class _Answering:
         finally:
             stream.close()
         yield from self._ended()
+
+    def _note(self, event: object) -> None:
+        """Write down who wrote the answer, and what it took."""
+        assert isinstance(event, Completion), "what ends a stream"
+        self.record.entry, self.record.model = event.entry, event.model
+        self.record.spend(event.tokens_in, event.tokens_out, event.cost)
 
     def _told(self) -> str:
         said = {

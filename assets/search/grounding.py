@@ -44,6 +44,8 @@ _UNIT = re.compile(r"(?<=\d)(?:mm|cm|m|km|in|inch|ft|ml|cl|l|g|kg|oz|lb|w|v|pcs?
 _DECIMAL = re.compile(r"\d+(?:[.,]\d+)*")
 _MASK = "\ue000{}\ue001"
 _MASKED = re.compile("\ue000(\\d+)\ue001")
+_PAUSE = re.compile("\ue000\\d+\ue001|\\[[^\\[\\]]*\\]")
+"""A masked title, or a citation."""
 _NAMED = re.compile(_MASKED.pattern + r"[\s\"'’”:,.!?(]*$")
 """A title right before a citation."""
 _CURRENCY_BEFORE = re.compile(r"(?:(US\$|R\$|[£$€¥])|\b([A-Z]{3}))\s?$")
@@ -144,7 +146,7 @@ class Grounding:
             *self._marks(read),
             *self._pieces_of_the_prompt(sentence),
             *self._promises(read, is_unsure),
-            *self._others(read),
+            *self._others(read, sentence),
             *self._numbers(read, is_unsure),
             *self._comparisons(read),
             *self._words(read, is_unsure),
@@ -298,26 +300,31 @@ class Grounding:
         if found:
             yield Fault("praise", found[0], False)
 
-    def _others(self, read: _Sentence) -> Iterable[Fault]:
-        """Titles of products that were not found, written out."""
-        words = _tokens(read.text)
-        text = f" {' '.join(words)} ".casefold()
-        if len(words) < 2:
-            return
-        for product, title in self._titles_like(_MASKED.sub(" ", _CITED.sub(" ", read.text))):
-            own = _tokens(plain(title, LONGEST_SENTENCE))
-            name = " ".join(own).casefold()
-            if product in self._by_id or len(own) < 2 or f" {name} " not in text:
+    def _others(self, read: _Sentence, sentence: str) -> Iterable[Fault]:
+        """Titles of products that were not found, written out, be it around one that was found."""
+        known = [f" {' '.join(_folded(one.shown.title))} " for one in self._known]
+        for told, is_around in ((read.text, False), *([(sentence, True)] if _MASKED.search(read.text) else [])):
+            parts = [_tokens(part) for part in _PAUSE.sub("\n", told).split("\n")]
+            if sum(map(len, parts)) < 2:
                 continue
-            # A product may be called by a part of its title, which another product has as the whole of its own.
-            if any(self._stems(title) <= one.stems.keys() for one in self._known):
-                continue
-            at = text.index(f" {name} ")
-            place = text[:at].count(" ")
-            is_name = any(word[0].isupper() for word in words[max(1, place) : place + len(own)])
-            if is_name or len(own) > 2:
-                yield Fault("names a product that was not found", title[:80], True)
-                return
+            # No title goes on over a citation.
+            words = [word for part in parts for word in (*part, "|")]
+            text = f" {' '.join(words)} ".casefold()
+            for product, title in self._titles_like(_PAUSE.sub(" ", told)):
+                own = _tokens(plain(title, LONGEST_SENTENCE))
+                name = f" {' '.join(own)} ".casefold()
+                if product in self._by_id or len(own) < 2 or name not in text:
+                    continue
+                if is_around and not any(short in name for short in known):
+                    continue
+                # A product may be called by a part of its title, which another product has as the whole of its own.
+                if any(self._stems(title) <= one.stems.keys() for one in self._known):
+                    continue
+                place = text[: text.index(name)].count(" ")
+                is_name = any(word[0].isupper() for word in words[max(1, place) : place + len(own)])
+                if is_name or len(own) > 2:
+                    yield Fault("names a product that was not found", title[:80], True)
+                    return
 
     def _numbers(self, read: _Sentence, is_unsure: bool) -> Iterable[Fault]:
         for found in _NUMBER.finditer(read.text):

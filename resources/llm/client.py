@@ -30,6 +30,10 @@ class LlmError(RuntimeError):
     """Nobody has answered; the message names each entry that was tried, and why it did not."""
 
 
+class EnoughError(Exception):
+    """Thrown into a stream by whoever hears it and has no use for it: it ends the call."""
+
+
 @dataclass(frozen=True)
 class Message:
     role: Literal["user", "assistant"]
@@ -159,8 +163,8 @@ class Llm:
     def stream(self, request: Request) -> Generator[Event, None, None]:
         """The same, piece by piece, with a Completion at the end; never from the cache.
 
-        Where an entry breaks off after pieces were given, a Restart follows, and then what another one says. Whoever
-        has heard enough closes the iterator, which ends the call.
+        Where an entry breaks off after pieces were given, a Restart follows, and then what another one says. Closing
+        the iterator ends the call; throwing an EnoughError into it does too, and gives a Completion of what it took.
 
         Raises:
             LlmError: nobody has answered; pieces that were given are void.
@@ -262,7 +266,7 @@ class _Asking:
                 is_cached=True,
             ),
         )
-        return self._completion(found.text, found.tokens_in, found.tokens_out, found.cost, is_cached=True)
+        return self._completion(found, is_cached=True)
 
     def keep(self, completion: Completion) -> None:
         if not self.entry.is_narrator:
@@ -308,6 +312,9 @@ class _Asking:
                 self.circuits.failed(self.name, self.entry, str(error), pause)
             settle("failed", str(error))
             raise _NextError(str(error)) from error
+        except EnoughError:
+            settle("failed", "stopped: what it said is of no use")
+            return self._completion(self._taken(""))
         except (GeneratorExit, LeftError):
             settle("failed", "whoever asked has left")
             raise
@@ -316,8 +323,7 @@ class _Asking:
             raise
         self.circuits.answered(self.name, self.entry)
         settle("ok", None)
-        cost = engine.cost_of(self.entry.model, self.entry.prices, self._usage)
-        return self._completion(text, self.tokens_in, self.tokens_out, cost)
+        return self._completion(self._taken(text))
 
     def _reserve(self) -> int | None:
         """Set aside the most that all attempts may take; the narrator takes nothing."""
@@ -397,9 +403,11 @@ class _Asking:
             raise EngineError("the answer does not end as it should", may_pass=True, is_down=False)
         return text
 
-    @property
-    def _usage(self) -> engine.Usage:
-        return engine.Usage(self.tokens_in, self.tokens_out)
+    def _taken(self, text: str) -> Cached:
+        """A text, and what it took."""
+        usage = engine.Usage(self.tokens_in, self.tokens_out)
+        cost = engine.cost_of(self.entry.model, self.entry.prices, usage)
+        return Cached(text, self.tokens_in, self.tokens_out, cost)
 
     def _outcome(self, status: Literal["ok", "failed"], error: str | None, seconds: float) -> Outcome:
         stream = self.stream
@@ -409,27 +417,23 @@ class _Asking:
         return Outcome(
             status,
             error,
-            attempts=self.attempts,
-            tokens_in=self.tokens_in,
-            tokens_out=self.tokens_out,
-            cost=engine.cost_of(self.entry.model, self.entry.prices, self._usage),
+            self.attempts,
+            *self._taken("")[1:],
             seconds=seconds,
             first_token_seconds=None if stream is None else stream.first_token_seconds,
             tokens_per_second=rate,
         )
 
-    def _completion(
-        self, text: str, tokens_in: int, tokens_out: int, cost: float | None, is_cached: bool = False
-    ) -> Completion:
+    def _completion(self, said: Cached, is_cached: bool = False) -> Completion:
         return Completion(
-            text=text,
+            text=said.text,
             entry=self.name,
             model=self.entry.model,
             prompt_version=self.asked.prompt_version,
             input_hash=self.asked.input_hash,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost=cost,
+            tokens_in=said.tokens_in,
+            tokens_out=said.tokens_out,
+            cost=said.cost,
             seconds=0.0,
             first_token_seconds=None if self.stream is None else self.stream.first_token_seconds,
             attempts=self.attempts,

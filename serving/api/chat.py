@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -286,11 +286,8 @@ class Chatting:
         config = self.llm.watched.config("answers", AnswersConfig, shop.name)
         with self.searching.searchers.borrowed(shop.name) as served:
             answerer = Answerer(self.llm, served.searcher, shop, self.warehouse, config, self.log_file)
-            with closing(answerer.answer(job.question, job.history, job.asker)) as events:
-                for event in events:
-                    if job.asker.has_left:
-                        return
-                    job.tell(event)
+            for event in answerer.answer(job.question, job.history, job.asker):
+                job.tell(event)
 
 
 def _shown(told: Event | ErrorEvent) -> tuple[str, Told]:

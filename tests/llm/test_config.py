@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from resources.llm.config import Entry, LlmConfig, Prices, api_key, load_llm_config
+from resources.llm.config import Entry, LlmConfig, Prices, api_key
 from resources.llm.engine import Usage, cost_of
-from resources.models import ModelsError
+from resources.models import ModelsError, load_model_config
 from resources.settings import Settings
 from tests.llm.rig import Rig
 
-SHIPPED = load_llm_config("thelook")
+SHIPPED = load_model_config("llm", LlmConfig, "thelook")
 
 
 def test_what_is_shipped_asks_the_narrator_alone() -> None:
@@ -58,7 +58,7 @@ def test_a_price_that_nobody_knows_is_none_and_said_once(caplog: pytest.LogCaptu
 )
 def test_settings_that_cannot_be_used_are_named(rig: Rig, changed: dict[str, Any], problem: str) -> None:
     with pytest.raises(ModelsError, match=problem.replace(".", r"\.")):
-        load_llm_config("corner", rig.models(**changed))
+        load_model_config("llm", LlmConfig, "corner", rig.models(**changed))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_unknown_key_within_an_entry_is_named_without_its_value(
     rig: Rig, entry: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(ModelsError) as caught:
-        load_llm_config("corner", rig.models(entries={"bad": entry}))
+        load_model_config("llm", LlmConfig, "corner", rig.models(entries={"bad": entry}))
     assert problem in str(caught.value)
     assert "sk-0123" not in str(caught.value)
 

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from resources.dagster_resources import LLMResource, build_resources
 from resources.llm import records
-from resources.llm.client import LlmError
+from resources.llm.client import Completion, EnoughError, LlmError
 from resources.llm.config import Budget
 from resources.llm.records import Asked, BudgetError, MemoryLedger, Outcome
 from resources.models import MODELS_FILE
@@ -88,6 +88,20 @@ def test_whoever_leaves_a_stream_leaves_a_record(rig: Rig, warehouse: Warehouse,
     stream.close()
     [row] = rows(warehouse, shop)
     assert (row["status"], row["error"]) == ("failed", "whoever asked has left")
+    assert row["tokens_out"] > 0
+
+
+def test_a_stream_of_no_use_is_stopped_and_says_what_it_took(rig: Rig, warehouse: Warehouse, shop: str) -> None:
+    rig.server.plan = [Reply("one two ", end="never", pause=0.02)]
+    llm = rig.llm(warehouse, use=["stand-in", "narrator"])
+    stream = llm.stream(request(llm, shop=shop))
+    for _ in range(4):
+        next(stream)
+    completion = stream.throw(EnoughError())
+    assert isinstance(completion, Completion) and list(stream) == []
+    [row] = rows(warehouse, shop)
+    assert (row["status"], row["error"]) == ("failed", "stopped: what it said is of no use")
+    assert (completion.entry, completion.tokens_out) == ("stand-in", row["tokens_out"])
     assert row["tokens_out"] > 0
 
 

@@ -262,6 +262,17 @@ def test_an_answer_with_something_invented_becomes_a_refusal_and_it_is_never_sho
     assert counter.rows()[-1]["faults"] != []
 
 
+def test_a_call_that_is_stopped_for_what_it_says_is_recorded_with_what_it_took(
+    counter: Counter, server: LlmServer, tmp_path: Path
+) -> None:
+    server.answer = lambda body: Reply("The mug [1] is at https://mugs.example. ", end="never", pause=0.01)
+    said = ask(counter.asker(tmp_path, server, use=["stand-in", "narrator"]), QUESTION)
+    assert (said.answer.reason, said.answer.model) == ("not grounded", "openai/stand-in")
+    row = counter.rows()[-1]
+    assert (row["entry"], row["model"], len(server.requests)) == ("stand-in", "openai/stand-in", 1)
+    assert row["tokens_in"] > 100 and row["tokens_out"] > 0
+
+
 def test_a_sentence_that_no_product_supports_is_left_out(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
     server.plan = ["Yes, it is dishwasher safe. The CERAMIC MUG WITH A ROBIN [1] costs 3.50 GBP. It is lovely."]
     said = ask(counter.asker(tmp_path, server), QUESTION)
@@ -421,6 +432,32 @@ def test_titles_that_two_products_share_mean_the_one_that_is_cited(
         assert ask(counter.asker(tmp_path, server), QUESTION).answer.cited == ("8", "1")
         server.plan = ["CERAMIC MUG WITH A ROBIN [8] costs 3.50 GBP."]
         assert ask(counter.asker(tmp_path, server), QUESTION).answer.refused
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("LUNCH BOX £2 OFF", "LUNCH BOX"),
+        ("LUNCH BOX £20.00", "LUNCH BOX"),
+        ("$5 LUNCH BOX, BLUE", "LUNCH BOX, BLUE"),
+        ("LUNCH BOX 3 EUR - 2 FOR 5 EUR", "LUNCH BOX - 2 FOR"),
+        ("50% OFF LUNCH BOX", "LUNCH BOX"),
+        ("LUNCH BOX NO 7, 100% STEEL", "LUNCH BOX NO 7, 100% STEEL"),
+        ("12 LUNCH BOXES 2.5 L", "12 LUNCH BOXES 2.5 L"),
+    ],
+)
+def test_a_title_with_a_price_in_it_is_answered_from_without_that_price(
+    counter: Counter, server: LlmServer, tmp_path: Path, title: str, shown: str
+) -> None:
+    with changed(counter, p9=Good(title, 4.5, "Box of steel for sandwiches.")):
+        server.plan = [f"The {shown} [9] costs 4.50 GBP. It is of steel."]
+        said = ask(counter.asker(tmp_path, server), "Do you have a lunch box for sandwiches?")
+        assert (said.shown, said.answer.cited) == (f"The {shown} [9] costs 4.50 GBP. It is of steel.", ("9",))
+        assert said.sources[0].title == shown
+        for false in (f"The {shown} [9] costs 2 GBP.", f"The {shown} [9] is at £2.", f"The {shown} [9] is 5 EUR."):
+            server.plan = [false]
+            refused = ask(counter.asker(tmp_path, server), "Do you have a lunch box for sandwiches?")
+            assert refused.answer.refused and refused.answer.cited == ()
 
 
 def test_every_shop_has_settings() -> None:

@@ -36,7 +36,13 @@ MUG = Shown(
 ENAMEL = Shown("2", "BLUE ENAMEL MUG", (), "", (), "Mug of steel with blue enamel, 350 ml.", Decimal("6.25"), "GBP")
 SIGN = Shown("S 9/b_1", "NO. 5 SIGN: ENJOY! NOW [RED]", (), "", (), "", None, None)
 FOUND = (CAKE, MUG, ENAMEL, SIGN)
-ELSEWHERE = {"7": "PINK UNICORN LAMP", "8": "MUG", "9": "GIN AND TONIC", "10": "Ceramic Robin Mug"}
+ELSEWHERE = {
+    "7": "PINK UNICORN LAMP",
+    "8": "MUG",
+    "9": "GIN AND TONIC",
+    "10": "Ceramic Robin Mug",
+    "11": "Blue Enamel Mug 2",
+}
 QUESTION = "Do you have a dishwasher safe mug for my grandmother?"
 
 
@@ -128,6 +134,7 @@ GRAVE = {
     "The BLUE ENAMEL MUG [1] is fine.": "cites another product than it names",
     "The BLUE ENAMEL MUG. [1] is fine.": "cites another product than it names",
     "Beside the mug [1] we have the Pink Unicorn Lamp.": "names a product that was not found",
+    "Beside the mug [1] we have the Blue Enamel Mug 2.": "names a product that was not found",
     "The mug [1] goes well with Gin and Tonic.": "names a product that was not found",
     "The mug [1] costs 3.40 GBP.": "a price that is not so",
     "The mug [1] costs 3.50 EUR.": "a price that is not so",
