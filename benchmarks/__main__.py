@@ -10,7 +10,7 @@ import os
 import platform
 from pathlib import Path
 
-from benchmarks import api, llm, loading, recommender, streaming, summaries, summary_faults
+from benchmarks import answers, api, llm, loading, recommender, streaming, summaries, summary_faults
 from benchmarks.measure import cartograph, one_shop, scratch, writes
 from resources.settings import PROJECT_ROOT
 
@@ -74,6 +74,8 @@ def main() -> None:
         summaries.measure(folder / "demo")
         print()
         summary_faults.measure()
+        print()
+        answers.measure(answers.made(folder / "answers"))
         print()
         loading.measure(folder, rounds=5, dlt=True)
         print()

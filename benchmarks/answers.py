@@ -1,15 +1,15 @@
 """Answers: below which threshold a product is none to answer from, what is published of what.
 
-`python -m benchmarks.answers HOME` needs a home with simulated shops whose search was made: `cartograph --home HOME
-simulate thelook online_retail anime --scale 0.1`, then `materialize`. Questions are judged queries of the shops in the
-words of a customer, those of other shops, and `off_topic.txt`, of which no shop sells anything. A threshold is chosen
-on one half of them, and reported on the other.
+Without a HOME, `python -m benchmarks.answers` makes one: three simulated shops at a tenth of their size. Questions are
+judged queries of the shops in the words of a customer, those of other shops, and `off_topic.txt`, of which no shop
+sells anything. A threshold is chosen on one half of them, and reported on the other.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import time
 from collections import Counter
@@ -31,6 +31,8 @@ from assets.search.metrics import FITS
 from assets.search.narration import narrate
 from assets.search.retrieve import Searcher
 from assets.search.vocabulary import vocabulary_of
+from benchmarks.measure import cartograph, scratch
+from resources.embedded_postgres import release
 from resources.embedder import Embedder
 from resources.settings import Settings, load_settings
 from resources.vectors.collection import BM25, DENSE
@@ -96,10 +98,26 @@ class Best:
     score: float
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("home", type=Path)
-    settings = load_settings(home=parser.parse_args(arguments).home)
+    parser.add_argument("home", type=Path, nargs="?", help="One with these shops, simulated, whose search was made.")
+    home = parser.parse_args().home
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    with scratch() as folder:
+        folder.chmod(0o755)
+        measure(home or made(folder / "home"))
+
+
+def made(home: Path) -> Path:
+    """Make a home with all that is asked for here."""
+    cartograph(home, "simulate", *SHOPS, "--scale", "0.1")
+    cartograph(home, "materialize", "not (group:recommender or group:monitoring or group:summaries)")
+    return home
+
+
+def measure(home: Path) -> None:
+    """All of it; nothing of the home is changed."""
+    settings = load_settings(home=home)
     embedder = Embedder(settings=settings)
     store = open_store(settings)
     searchers = {shop: Searcher(store.reader(shop), embedder, load_search_config(shop).candidates) for shop in SHOPS}
@@ -111,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     narrated(settings, searchers, queries)
     print()
     planted(settings, searchers, queries)
+    release(home)
 
 
 def reached(

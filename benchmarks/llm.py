@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import socket
@@ -267,6 +268,8 @@ def measure(folder: Path, rounds: int = 7, calls: int = 30, times: int = 20) -> 
     """All three."""
     from resources.embedded_postgres import ensure, release
 
+    # That the stand-ins have no price is no news.
+    logging.getLogger("cartograph.llm").setLevel(logging.ERROR)
     home = folder / "home"
     ensure(home)
     with environment({KEY_VARIABLE: KEY}), serving() as url:

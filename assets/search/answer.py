@@ -21,7 +21,8 @@ from assets.search.rewriting import Turn, is_usable, joined, tidy
 from assets.search.stages import Record, Records
 from assets.search.untrusted import data, impersonal, plain
 from assets.search.vocabulary import known
-from resources.llm.client import Completion, Llm, LlmError, Message, Piece, Request, Restart
+from resources.llm.client import Completion, EnoughError, Llm, LlmError, Message, Piece, Request, Restart
+from resources.llm.engine import Asker, LeftError
 from resources.warehouse import WarehouseError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sources:
-    """The products that were found, best first; none where nothing fits."""
+    """The products that were found, those with the highest score first; none where nothing fits."""
 
     products: tuple[Source, ...]
 
@@ -143,17 +144,21 @@ class Answerer:
         self._records = Records(warehouse, log_file)
         self._stems = stems_of(searcher.reader.manifest.language)
 
-    def answer(self, question: str, history: Sequence[Turn] = ()) -> Generator[Event, None, None]:
+    def answer(
+        self, question: str, history: Sequence[Turn] = (), asker: Asker | None = None
+    ) -> Generator[Event, None, None]:
         """Answer a question: `Sources` once, then `Said`, with `Replaced` between them, and `Done` at the end.
 
         Whoever has heard enough closes the iterator, which ends the work.
 
         Args:
             history: what was said before, the last at the end. It is a customer's word, and no evidence of anything.
+            asker: who may leave while the iterator waits for a model.
 
         Raises:
             AnswerError: the question is empty, or longer than 2,000 characters.
             CollectionError: the collection cannot be read.
+            LeftError: the asker has left.
         """
         if len(question) > LONGEST_QUESTION:
             raise AnswerError(
@@ -164,16 +169,16 @@ class Answerer:
             raise AnswerError("the question is empty; ask something")
         turns = [
             Turn(plain(impersonal(turn.question), SHOWN_TURN), plain(impersonal(turn.answer), SHOWN_TURN))
-            for turn in history[len(history) - min(len(history), self.config.turns) :]
+            for turn in history[max(0, len(history) - self.config.turns) :]
         ]
-        return _Answering(self, asked, turns).events()
+        return _Answering(self, asked, turns, asker or Asker()).events()
 
 
 class _Answering:
     """One question."""
 
-    def __init__(self, by: Answerer, question: str, turns: list[Turn]) -> None:
-        self.by, self.question, self.turns = by, question, turns
+    def __init__(self, by: Answerer, question: str, turns: list[Turn], asker: Asker) -> None:
+        self.by, self.question, self.turns, self.asker = by, question, turns, asker
         self.record = Record.of(by.shop.name, question, len(turns))
         self.shown: list[Shown] = []
         self.reason: Reason | None = None
@@ -184,7 +189,7 @@ class _Answering:
     def events(self) -> Generator[Event, None, None]:
         try:
             yield from self._stages()
-        except GeneratorExit:
+        except (GeneratorExit, LeftError):
             self.record.outcome = "left"
             raise
         except BaseException as error:
@@ -249,6 +254,7 @@ class _Answering:
             prompt=prompt,
             messages=(Message("user", data("conversation", said)),),
             narrate=lambda: fallback,
+            asker=self.asker,
         )
         self.record.rewrite_prompt_version = prompt.version
         try:
@@ -323,6 +329,7 @@ class _Answering:
             messages=(Message("user", self._told()),),
             narrate=lambda: narrated,
             is_whole=lambda text: bool(_WHOLE.search(text)),
+            asker=self.asker,
         )
         self._begin()
         self.grounding = self._grounding()
@@ -333,13 +340,13 @@ class _Answering:
                     case Piece(text):
                         yield from self._checked(self.sentences.feed(text))
                         if self.is_grave:
+                            self._note(stream.throw(EnoughError()))
                             break
                     case Restart():
                         yield from self._void("the model broke off, and the answer begins anew")
                         self.grounding = self._grounding()
                     case Completion():
-                        record.entry, record.model = event.entry, event.model
-                        record.spend(event.tokens_in, event.tokens_out, event.cost)
+                        self._note(event)
                         yield from self._checked(self.sentences.end())
         except LlmError as error:
             _log.warning(f"{by.shop.name}: an answer is the narrator's: {error}")
@@ -351,6 +358,12 @@ class _Answering:
         finally:
             stream.close()
         yield from self._ended()
+
+    def _note(self, event: object) -> None:
+        """Write down who wrote the answer, and what it took."""
+        assert isinstance(event, Completion), "what ends a stream"
+        self.record.entry, self.record.model = event.entry, event.model
+        self.record.spend(event.tokens_in, event.tokens_out, event.cost)
 
     def _told(self) -> str:
         said = {

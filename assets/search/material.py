@@ -9,7 +9,7 @@ from typing import Any
 
 from assets.search.fresh import Fresh
 from assets.search.relevance import Relevant
-from assets.search.untrusted import harmless
+from assets.search.untrusted import harmless, priceless
 
 TITLE, DESCRIPTION, WORD = 200, 700, 80
 """Characters that are shown."""
@@ -72,7 +72,7 @@ def shown_of(found: Sequence[Relevant], fresh: Mapping[str, Fresh] | None) -> li
     """The products that can be answered from, in the order in which they were found.
 
     Left out are those that are gone, those whose id or title gives orders, and those without a title. Of the others,
-    fields that give orders are left out.
+    fields that give orders are left out, and prices in titles.
 
     Args:
         fresh: what the warehouse says now, by product; None where it could not be asked: then no price is known.
@@ -80,7 +80,7 @@ def shown_of(found: Sequence[Relevant], fresh: Mapping[str, Fresh] | None) -> li
     made = []
     for one in found:
         now = None if fresh is None else fresh.get(one.product_id)
-        title = harmless(str(one.payload.get("title") or ""), TITLE)
+        title = harmless(priceless(str(one.payload.get("title") or "")), TITLE)
         is_gone = fresh is not None and now is None
         if is_gone or not title or harmless(one.product_id, WORD) != one.product_id or set(one.product_id) & set("[]"):
             continue

@@ -26,7 +26,7 @@ class Relevant:
     """A product that was found.
 
     Attributes:
-        score: of the search, which orders the products.
+        score: of the search, which chose the products.
         relevance: the cosine of meaning, and the score by words over `WORDS`.
     """
 
@@ -37,7 +37,7 @@ class Relevant:
 
 
 def find(searcher: Searcher, query: str, top: int, where: Mapping[str, Any] | None = None) -> list[Relevant]:
-    """The products that a search finds, best first, each with its relevance.
+    """The products that a search finds, the most relevant first.
 
     Args:
         query: what is beyond the length that a search takes is cut off.
@@ -58,7 +58,7 @@ def find(searcher: Searcher, query: str, top: int, where: Mapping[str, Any] | No
         }
         for vector in (DENSE, BM25)
     }
-    return [
+    found = [
         Relevant(
             hit.product_id,
             hit.score,
@@ -67,6 +67,7 @@ def find(searcher: Searcher, query: str, top: int, where: Mapping[str, Any] | No
         )
         for hit in hits
     ]
+    return sorted(found, key=lambda one: -one.relevance)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
@@ -57,13 +58,20 @@ comment on column monitoring.answers.question_hash is
 comment on column monitoring.answers.query is
     'What was searched for, without addresses of e-mail, telephone numbers and numbers of cards.';
 comment on column monitoring.answers.retrieved is
-    'The products that were found, best first, each with its score, its relevance, and whether the model was shown it.';
+    'The products found, the most relevant first, each with its score, its relevance, and whether the model saw it.';
 comment on column monitoring.answers.seconds is
     'Of each stage: rewrite, retrieve, fresh, write; first: until something was said; total.';
 comment on column monitoring.answers.cost is 'In dollars; null where nobody knows the price.';
 comment on column monitoring.answers.outcome is
     'answered; refused, for the reason given; left: whoever asked went away; failed: an error.';
 comment on column monitoring.answers.left_out is 'Sentences that were not shown, in an answer that was.';
+"""
+_FORGET = """
+delete from monitoring.answers where id in (
+    select id from monitoring.answers
+    where shop = %(shop)s and answered_at < clock_timestamp() - make_interval(days => %(days)s)
+    limit 1000 for update skip locked
+)
 """
 _INSERT = """
 insert into monitoring.answers (answered_at, shop, question_hash, question_length, turns, query, is_rewritten,
@@ -73,6 +81,8 @@ values (%(answered_at)s, %(shop)s, %(question_hash)s, %(question_length)s, %(tur
     %(retrieved)s, %(seconds)s, %(tokens_in)s, %(tokens_out)s, %(cost)s, %(entry)s, %(model)s, %(prompt_version)s,
     %(rewrite_prompt_version)s, %(outcome)s, %(reason)s, %(cited)s, %(left_out)s, %(faults)s)
 """
+LARGEST_FILE = 20_000_000
+"""Bytes of the file of records; what is older is in one more of that size, `.1`, and then in the warehouse alone."""
 _log = logging.getLogger("cartograph.answers")
 
 
@@ -138,6 +148,8 @@ class Record:
 class Records:
     """Writes records down: a line of JSON in a file, a row in the warehouse. Any thread and process may write.
 
+    Neither grows without end: the file has a size, and rows go when they are older than `CARTOGRAPH_RECORDS_DAYS`.
+
     An answer is not lost because its record is: what cannot be written is said in the log.
     """
 
@@ -156,13 +168,23 @@ class Records:
         if self._file is None:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({**row, "answered_at": row["answered_at"].isoformat()}, ensure_ascii=False) + "\n"
-        # One write at the end of the file: lines of several processes do not mix.
-        handle = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(handle, line.encode())
-        finally:
-            os.close(handle)
+        line = json.dumps({**row, "answered_at": row["answered_at"].isoformat()}, ensure_ascii=False).encode() + b"\n"
+        while not self._is_appended(self._file, line):
+            pass
+
+    @staticmethod
+    def _is_appended(path: Path, line: bytes) -> bool:
+        """Append a line, in a new file where this one is full; False where another process has put it aside."""
+        with path.open("ab", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            held = os.fstat(file.fileno())
+            if not path.exists() or not os.path.samestat(held, path.stat()):
+                return False
+            if held.st_size + len(line) > LARGEST_FILE and held.st_size:
+                path.replace(path.with_name(f"{path.name}.1"))
+                return False
+            file.write(line)
+            return True
 
     def _insert(self, row: dict[str, Any]) -> None:
         if self._warehouse is None:
@@ -175,6 +197,7 @@ class Records:
             with self._warehouse.connect(application="cartograph answers") as connection:
                 self._ensure(connection)
                 connection.execute(_INSERT, row)
+                connection.execute(_FORGET, {"shop": row["shop"], "days": self._warehouse.settings.records_days})
         except (WarehouseError, psycopg.Error) as error:
             _log.error(f"the record of an answer was not written to monitoring.answers: {error}")
 

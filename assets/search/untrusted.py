@@ -23,6 +23,14 @@ _LETTERED = re.compile(r"(?:\b[^\W\d_]\b[\s\-_*]{1,2}){5,}")
 _HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 """Characters that turn the direction of a text, and the letters of it that nobody sees."""
 _WORD = re.compile(r"[^\W\d_]+")
+_NUMBER = r"\d+(?:[.,]\d+)*"
+_PRICE = re.compile(
+    rf"(?:(?:US\$|R\$|[£$€¥]|\b(?:USD|GBP|EUR|JPY|BRL))\s?{_NUMBER}"
+    rf"|\b{_NUMBER}\s?(?:[£€¥]|(?:USD|GBP|EUR|JPY|BRL|dollars?|pounds?(?! of)|euros?|reais|cents|pence)\b)"
+    rf"|\b{_NUMBER}\s?(?:%|percent|per cent)(?=\s+(?:off|discount)\b))"
+    r"(?:\s+(?:off|discount)\b)?",
+    re.IGNORECASE,
+)
 _PERSONAL = re.compile(
     r"\b[\w.+-]+@[\w-]+\.[\w.-]+\b"  # an address of e-mail
     r"|(?<!\w)\+\d[\d\s().\-]{7,}\d"  # a telephone number
@@ -79,6 +87,11 @@ def harmless(text: str | None, longest: int) -> str:
     # What stands behind the cut is not shown, but tells of the rest.
     told = text or ""
     return "" if _HIDDEN.search(told) or gives_orders(plain(told, 10 * longest)) else plain(told, longest)
+
+
+def priceless(title: str) -> str:
+    """A title without the prices in it: "MUG £2 OFF" is a mug, and what it costs is read from the shop itself."""
+    return " ".join(_PRICE.sub(" ", title).split()).strip(" ,;:-–")
 
 
 def impersonal(text: str) -> str:

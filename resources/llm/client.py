@@ -6,14 +6,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from resources.llm import engine
 from resources.llm.circuits import Circuits
 from resources.llm.config import LlmConfig, api_key
-from resources.llm.engine import EngineError
+from resources.llm.engine import Asker, EngineError, LeftError
 from resources.llm.prompts import PROMPTS_DIR, Prompt
 from resources.llm.records import Asked, BudgetError, Cached, Ledger, MemoryLedger, Outcome, TableLedger
 from resources.llm.think import Cutter
@@ -28,6 +28,10 @@ _BACK_OFF_SECONDS = 0.25
 
 class LlmError(RuntimeError):
     """Nobody has answered; the message names each entry that was tried, and why it did not."""
+
+
+class EnoughError(Exception):
+    """Thrown into a stream by whoever hears it and has no use for it: it ends the call."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Request:
     """Whether a text ends as was asked for; one that does not counts as a failure."""
     run_id: str | None = None
     """Of the Dagster run that asks."""
+    asker: Asker = field(default_factory=Asker)
+    """Whose leaving ends the request."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,7 @@ class Llm:
 
         Raises:
             LlmError: nobody has answered.
+            LeftError: whoever asked has left.
             ModelsError: the settings cannot be used.
         """
         for event in self._events(request, reads_cache=not is_fresh, writes_cache=True):
@@ -156,11 +163,12 @@ class Llm:
     def stream(self, request: Request) -> Generator[Event, None, None]:
         """The same, piece by piece, with a Completion at the end; never from the cache.
 
-        Where an entry breaks off after pieces were given, a Restart follows, and then what another one says. Whoever
-        has heard enough closes the iterator, which ends the call.
+        Where an entry breaks off after pieces were given, a Restart follows, and then what another one says. Closing
+        the iterator ends the call; throwing an EnoughError into it does too, and gives a Completion of what it took.
 
         Raises:
             LlmError: nobody has answered; pieces that were given are void.
+            LeftError: whoever asked has left.
             ModelsError: the settings cannot be used.
         """
         return self._events(request, reads_cache=False, writes_cache=False)
@@ -171,6 +179,8 @@ class Llm:
         began = time.monotonic()
         failures: list[str] = []
         for name in config.use:
+            if request.asker.has_left:
+                raise LeftError
             asking = _Asking(self._ledger, self._circuits, request, config, name, began)
             try:
                 completion = None
@@ -256,7 +266,7 @@ class _Asking:
                 is_cached=True,
             ),
         )
-        return self._completion(found.text, found.tokens_in, found.tokens_out, found.cost, is_cached=True)
+        return self._completion(found, is_cached=True)
 
     def keep(self, completion: Completion) -> None:
         if not self.entry.is_narrator:
@@ -302,7 +312,10 @@ class _Asking:
                 self.circuits.failed(self.name, self.entry, str(error), pause)
             settle("failed", str(error))
             raise _NextError(str(error)) from error
-        except GeneratorExit:
+        except EnoughError:
+            settle("failed", "stopped: what it said is of no use")
+            return self._completion(self._taken(""))
+        except (GeneratorExit, LeftError):
             settle("failed", "whoever asked has left")
             raise
         except BaseException as error:
@@ -310,8 +323,7 @@ class _Asking:
             raise
         self.circuits.answered(self.name, self.entry)
         settle("ok", None)
-        cost = engine.cost_of(self.entry.model, self.entry.prices, self._usage)
-        return self._completion(text, self.tokens_in, self.tokens_out, cost)
+        return self._completion(self._taken(text))
 
     def _reserve(self) -> int | None:
         """Set aside the most that all attempts may take; the narrator takes nothing."""
@@ -352,7 +364,7 @@ class _Asking:
                     or time.monotonic() + wait >= self.deadline
                 ):
                     raise
-            time.sleep(wait)
+            self.request.asker.pause(wait)
 
     def _attempt(self, call: engine.Call) -> Generator[Event, None, str]:
         """One stream; gives its text.
@@ -361,7 +373,7 @@ class _Asking:
             EngineError: it is not one, or not whole.
         """
         cutter, said, voided = Cutter(), "", 0
-        self.stream = stream = engine.Stream(call, self.deadline)
+        self.stream = stream = engine.Stream(call, self.deadline, self.request.asker)
         try:
             for raw in stream:
                 piece = cutter.feed(raw)
@@ -391,9 +403,11 @@ class _Asking:
             raise EngineError("the answer does not end as it should", may_pass=True, is_down=False)
         return text
 
-    @property
-    def _usage(self) -> engine.Usage:
-        return engine.Usage(self.tokens_in, self.tokens_out)
+    def _taken(self, text: str) -> Cached:
+        """A text, and what it took."""
+        usage = engine.Usage(self.tokens_in, self.tokens_out)
+        cost = engine.cost_of(self.entry.model, self.entry.prices, usage)
+        return Cached(text, self.tokens_in, self.tokens_out, cost)
 
     def _outcome(self, status: Literal["ok", "failed"], error: str | None, seconds: float) -> Outcome:
         stream = self.stream
@@ -403,27 +417,23 @@ class _Asking:
         return Outcome(
             status,
             error,
-            attempts=self.attempts,
-            tokens_in=self.tokens_in,
-            tokens_out=self.tokens_out,
-            cost=engine.cost_of(self.entry.model, self.entry.prices, self._usage),
+            self.attempts,
+            *self._taken("")[1:],
             seconds=seconds,
             first_token_seconds=None if stream is None else stream.first_token_seconds,
             tokens_per_second=rate,
         )
 
-    def _completion(
-        self, text: str, tokens_in: int, tokens_out: int, cost: float | None, is_cached: bool = False
-    ) -> Completion:
+    def _completion(self, said: Cached, is_cached: bool = False) -> Completion:
         return Completion(
-            text=text,
+            text=said.text,
             entry=self.name,
             model=self.entry.model,
             prompt_version=self.asked.prompt_version,
             input_hash=self.asked.input_hash,
-            tokens_in=tokens_in,
-            tokens_out=tokens_out,
-            cost=cost,
+            tokens_in=said.tokens_in,
+            tokens_out=said.tokens_out,
+            cost=said.cost,
             seconds=0.0,
             first_token_seconds=None if self.stream is None else self.stream.first_token_seconds,
             attempts=self.attempts,

@@ -8,7 +8,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from resources.models import MODELS_FILE, load_model_config
 from resources.settings import Settings
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
@@ -88,15 +87,6 @@ class LlmConfig(_Strict):
             if name not in entries:
                 raise ValueError(f"there is no entry {name!r}, only {', '.join(entries)}")
         return use
-
-
-def load_llm_config(shop: str, path: Path = MODELS_FILE) -> LlmConfig:
-    """The settings for a shop.
-
-    Raises:
-        ModelsError: the file is missing or cannot be used.
-    """
-    return load_model_config("llm", LlmConfig, shop, path)
 
 
 def api_key(entry: Entry) -> SecretStr | None:

@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ CHARACTERS_PER_TOKEN = 10
 """No language has more to a token: a model that says more than this beyond its limit was told none."""
 _GRACE_SECONDS = 2.0
 """So long after a deadline the caller waits for the loop to say so itself."""
+_log = logging.getLogger("cartograph.llm")
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,47 @@ class EngineError(Exception):
         self.is_charged, self.pause = is_charged, pause
 
 
+class LeftError(Exception):
+    """Whoever asked has left; nobody waits for an answer."""
+
+
+class Asker:
+    """Whoever waits for an answer. Any thread may say that they have left, which ends the calls made for them."""
+
+    def __init__(self) -> None:
+        self._left: Future[None] = Future()
+
+    @property
+    def has_left(self) -> bool:
+        return self._left.done()
+
+    def leave(self) -> None:
+        with suppress(InvalidStateError):  # they had left before
+            self._left.set_result(None)
+
+    def when_left(self, act: Callable[[], None]) -> None:
+        """Have something done when they leave, in the thread that says so; at once where they have left."""
+        self._left.add_done_callback(lambda _: act())
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long.
+
+        Raises:
+            LeftError: they have left meanwhile.
+        """
+        with suppress(TimeoutError):
+            self._left.result(seconds)
+            raise LeftError
+
+
 class Stream:
     """What a model says to one call: iterate over its pieces, once; close it where that ends early.
 
-    Iterating raises EngineError, at the latest when `deadline` (of `time.monotonic`) has passed.
+    Iterating raises EngineError, at the latest when `deadline` (of `time.monotonic`) has passed, and LeftError as soon
+    as the asker has left.
     """
 
-    def __init__(self, call: Call, deadline: float) -> None:
+    def __init__(self, call: Call, deadline: float, asker: Asker) -> None:
         self.call = call
         self.usage = Usage(0, 0)
         self.first_token_seconds: float | None = None
@@ -96,6 +132,7 @@ class Stream:
         self._is_ended = False
         self._items: queue.SimpleQueue[str | Usage | BaseException] = queue.SimpleQueue()
         self._task = asyncio.run_coroutine_threadsafe(self._run(), _loop(os.getpid()))
+        asker.when_left(lambda: self._items.put(LeftError()))
 
     def __iter__(self) -> Iterator[str]:
         while True:
@@ -106,6 +143,8 @@ class Stream:
             if isinstance(item, str):
                 yield item
                 continue
+            if isinstance(item, LeftError):
+                raise item
             self._is_ended, self.seconds = True, time.monotonic() - self._began
             if isinstance(item, Usage):
                 self.usage = item
@@ -230,6 +269,7 @@ def _listed_prices(model: str) -> tuple[float, float] | None:
     try:
         return litellm.cost_per_token(model=model, prompt_tokens=1, completion_tokens=1)
     except Exception:  # litellm has a class of its own for each provider that it knows no price of
+        _log.warning("no price is known of %s: its calls count by their tokens alone, or give it `prices`", model)
         return None
 
 

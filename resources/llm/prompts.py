@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from resources.settings import PROJECT_ROOT
+from resources.yaml_file import read_text
 
 PROMPTS_DIR = PROJECT_ROOT / "config" / "prompts"
 
@@ -33,15 +34,10 @@ def read_prompt(name: str, folder: Path = PROMPTS_DIR) -> Prompt:
     """The prompt in `<folder>/<name>.md`.
 
     Raises:
-        PromptError: the file is missing, is empty or is not UTF-8.
+        PromptError: the file is missing, cannot be read, is empty or is not UTF-8.
     """
     path = folder / f"{name}.md"
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        raise PromptError(f"{path}: no such file. Restore it; the prompts are in {folder}.") from None
-    except UnicodeDecodeError as problem:
-        raise PromptError(f"{path}: not UTF-8 ({problem}). Save it as UTF-8.") from None
+    text = read_text(path, PromptError, f"Restore it; the prompts are in {folder}.").strip()
     if not text:
         raise PromptError(f"{path}: the prompt is empty. Write what the model is to do.")
     return Prompt(name, text)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
@@ -64,6 +65,7 @@ create table if not exists features.llm_cache (
     made_at timestamptz not null default clock_timestamp(),
     primary key (prompt_version, model, input_hash)
 );
+create index if not exists llm_cache_by_shop on features.llm_cache (shop, made_at);
 comment on table features.llm_cache is
     'One row is what a model has said to an input under a prompt. The input itself is not kept, only its hash.';
 """
@@ -73,21 +75,20 @@ from monitoring.llm_calls
 where shop = %s and not is_cached
     and called_at >= date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC'
 """
-_COLUMNS = (
-    "shop, purpose, entry, model, prompt_name, prompt_version, input_hash, run_id, status, error, attempts, tokens_in,"
-    " tokens_out, cost, seconds, first_token_seconds, tokens_per_second, is_cached"
+_OLD = "clock_timestamp() - make_interval(days => %s)"
+# So much at a time that nobody waits for it, and no two processes for each other.
+_FORGET_CALLS = f"""
+delete from monitoring.llm_calls where call_id in (
+    select call_id from monitoring.llm_calls where shop = %s and called_at < {_OLD}
+    limit 1000 for update skip locked
 )
-_INSERT = (
-    f"insert into monitoring.llm_calls ({_COLUMNS}) values ({', '.join(['%s'] * len(_COLUMNS.split(',')))})"
-    " returning call_id"
-)
-_SETTLE = """
-update monitoring.llm_calls
-set status = %s, error = %s, attempts = %s, tokens_in = %s, tokens_out = %s, cost = %s, seconds = %s,
-    first_token_seconds = %s, tokens_per_second = %s, is_cached = %s
-where call_id = %s
 """
-
+_FORGET_CACHED = f"""
+delete from features.llm_cache where (prompt_version, model, input_hash) in (
+    select prompt_version, model, input_hash from features.llm_cache where shop = %s and made_at < {_OLD}
+    limit 1000 for update skip locked
+)
+"""
 Result = TypeVar("Result")
 _log = logging.getLogger("cartograph.llm")
 
@@ -124,6 +125,20 @@ class Outcome:
     first_token_seconds: float | None = None
     tokens_per_second: float | None = None
     is_cached: bool = False
+
+    @property
+    def tokens(self) -> int:
+        return self.tokens_in + self.tokens_out
+
+
+_COLUMNS = [field.name for kind in (Asked, Outcome) for field in fields(kind)]
+_INSERT = (
+    f"insert into monitoring.llm_calls ({', '.join(_COLUMNS)}) values ({', '.join(['%s'] * len(_COLUMNS))})"
+    " returning call_id"
+)
+_SETTLE = (
+    f"update monitoring.llm_calls set {', '.join(f'{field.name} = %s' for field in fields(Outcome))} where call_id = %s"
+)
 
 
 class Cached(NamedTuple):
@@ -168,24 +183,33 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls: dict[tuple[str, date], dict[int, tuple[int, float]]] = {}
-        """By shop and day, what each call has used or may use: tokens and dollars."""
-        self._at: dict[int, tuple[str, date]] = {}
+        self._numbers = itertools.count()
+        self._day = date.min
+        self._used: dict[str, tuple[int, float]] = {}
+        """By shop, the tokens and dollars that are used or set aside on this day."""
+        self._aside: dict[int, tuple[date, int, float]] = {}
+        """By call that is under way, its day and what is set aside for it."""
 
     def reserve(self, asked: Asked, most: Outcome, budget: Budget) -> int:
         day = datetime.now(UTC).date()
         with self._lock:
-            calls = self._calls.setdefault((asked.shop, day), {})
-            tokens, cost = (sum(column) for column in zip((0, 0.0), *calls.values(), strict=True))
-            _hold(asked.shop, budget, int(tokens), cost, most)
-            number = len(self._at)
-            self._at[number] = asked.shop, day
-            calls[number] = most.tokens_in + most.tokens_out, most.cost or 0.0
+            if day != self._day:
+                self._day, self._used = day, {}
+            _hold(asked.shop, budget, *self._used.get(asked.shop, (0, 0.0)), most)
+            number = next(self._numbers)
+            self._aside[number] = day, most.tokens, most.cost or 0.0
+            self._use(asked.shop, most.tokens, most.cost or 0.0)
             return number
 
     def settle(self, number: int, asked: Asked, outcome: Outcome) -> None:
         with self._lock:
-            self._calls[self._at[number]][number] = outcome.tokens_in + outcome.tokens_out, outcome.cost or 0.0
+            day, tokens, cost = self._aside.pop(number)
+            if day == self._day:
+                self._use(asked.shop, outcome.tokens - tokens, (outcome.cost or 0.0) - cost)
+
+    def _use(self, shop: str, tokens: int, cost: float) -> None:
+        before = self._used.get(shop, (0, 0.0))
+        self._used[shop] = before[0] + tokens, before[1] + cost
 
     def write(self, asked: Asked, outcome: Outcome) -> None:
         return
@@ -201,7 +225,8 @@ class TableLedger:
     """The tables `monitoring.llm_calls` and `features.llm_cache` of a warehouse, which all processes share.
 
     What a call may use is set aside in its row before it is made: however many processes ask at once, together they
-    keep the budget. The row of a process that was killed counts with the most that it may have used.
+    keep the budget. The row of a process that was killed counts with the most that it may have used. What is older than
+    `CARTOGRAPH_RECORDS_DAYS` goes with each new row; a stored summary has its model, prompt and cost in its own row.
     """
 
     def __init__(self, warehouse: Warehouse) -> None:
@@ -219,9 +244,9 @@ class TableLedger:
             try:
                 _hold(asked.shop, budget, tokens, cost, most)
             except BudgetError as error:
-                _insert(connection, asked, Outcome("refused", str(error)))
+                self._insert(connection, asked, Outcome("refused", str(error)))
                 return error
-            return _insert(connection, asked, most)
+            return self._insert(connection, asked, most)
 
         made = self._run(work)
         if isinstance(made, BudgetError):
@@ -233,7 +258,7 @@ class TableLedger:
         self._try(lambda connection: connection.execute(_SETTLE, values), asked)
 
     def write(self, asked: Asked, outcome: Outcome) -> None:
-        self._try(lambda connection: _insert(connection, asked, outcome), asked)
+        self._try(lambda connection: self._insert(connection, asked, outcome), asked)
 
     def cached(self, asked: Asked) -> Cached | None:
         row = self._run(
@@ -246,8 +271,8 @@ class TableLedger:
         return None if row is None else Cached(*row)
 
     def keep(self, asked: Asked, cached: Cached) -> None:
-        self._try(
-            lambda connection: connection.execute(
+        def work(connection: psycopg.Connection) -> None:
+            connection.execute(
                 "insert into features.llm_cache (prompt_version, model, input_hash, shop, completion, tokens_in,"
                 " tokens_out, cost) values (%s, %s, %s, %s, %s, %s, %s, %s)"
                 " on conflict (prompt_version, model, input_hash) do update set completion = excluded.completion,"
@@ -262,9 +287,16 @@ class TableLedger:
                     cached.text.replace("\0", ""),
                     *cached[1:],
                 ],
-            ),
-            asked,
-        )
+            )
+            connection.execute(_FORGET_CACHED, [asked.shop, self._warehouse.settings.records_days])
+
+        self._try(work, asked)
+
+    def _insert(self, connection: psycopg.Connection, asked: Asked, outcome: Outcome) -> int:
+        row = connection.execute(_INSERT, [*astuple(asked), *_values(outcome)]).fetchone()
+        assert row is not None, "an insert gives its key"
+        connection.execute(_FORGET_CALLS, [asked.shop, self._warehouse.settings.records_days])
+        return int(row[0])
 
     def _try(self, work: Callable[[psycopg.Connection], object], asked: Asked) -> None:
         """Do without a record rather than without an answer that was paid for."""
@@ -325,7 +357,7 @@ def _ensure(connection: psycopg.Connection) -> None:
 
 
 def _hold(shop: str, budget: Budget, tokens: int, cost: float, most: Outcome) -> None:
-    more = most.tokens_in + most.tokens_out
+    more = most.tokens
     if tokens + more > budget.tokens:
         spent = f"{tokens} of {budget.tokens} tokens are used or set aside, and this call may take {more}"
         key = "tokens"
@@ -340,35 +372,6 @@ def _hold(shop: str, budget: Budget, tokens: int, cost: float, most: Outcome) ->
     )
 
 
-def _insert(connection: psycopg.Connection, asked: Asked, outcome: Outcome) -> int:
-    row = connection.execute(
-        _INSERT,
-        [
-            asked.shop,
-            asked.purpose,
-            asked.entry,
-            asked.model,
-            asked.prompt_name,
-            asked.prompt_version,
-            asked.input_hash,
-            asked.run_id,
-            *_values(outcome),
-        ],
-    ).fetchone()
-    assert row is not None, "an insert gives its key"
-    return int(row[0])
-
-
-def _values(outcome: Outcome) -> list[object]:
-    return [
-        outcome.status,
-        None if outcome.error is None else outcome.error.replace("\0", ""),
-        outcome.attempts,
-        outcome.tokens_in,
-        outcome.tokens_out,
-        outcome.cost,
-        outcome.seconds,
-        outcome.first_token_seconds,
-        outcome.tokens_per_second,
-        outcome.is_cached,
-    ]
+def _values(outcome: Outcome) -> tuple[object, ...]:
+    # Postgres' text holds no NUL.
+    return astuple(replace(outcome, error=outcome.error and outcome.error.replace("\0", "")))

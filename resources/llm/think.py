@@ -1,4 +1,4 @@
-"""What reasoning models think aloud between <think> and </think>, cut out of whole texts and of streams."""
+"""What reasoning models think aloud between <think> and </think>, cut out of streams."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ _TAGS = ("<think>", "</think>", "<thinking>", "</thinking>")
 _TAG = re.compile("|".join(_TAGS), re.IGNORECASE)
 
 
-def cut(text: str) -> str:
-    """A text without what was thought in it, stripped.
+class Cutter:
+    """Cuts what is thought out of a stream, whose pieces may end within a tag.
 
     A passage that is not closed goes to the end; before a </think> that nothing opened, all was thought.
     """
-    cutter = Cutter()
-    said = cutter.feed(text) + cutter.end()
-    return said.strip()
-
-
-class Cutter:
-    """Cuts what is thought out of a stream, whose pieces may end within a tag."""
 
     def __init__(self) -> None:
         self.voided = 0

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from resources.llm.engine import ready
+from resources.llm.engine import Asker, LeftError, ready
 from serving.api.errors import RESPONSES, Sent, not_now
 from serving.api.metrics import CHATS, CHATS_AT_WORK, FIRST_WORDS, IS_SETTING_REFUSED
 from serving.api.search import Searching
@@ -95,7 +95,7 @@ class FoundProduct(Told):
 
 
 class SourcesEvent(Told):
-    """`sources`: what was found, once, before the first words."""
+    """`sources`: what was found, once, before the first words; the highest score first."""
 
     products: list[FoundProduct]
 
@@ -150,15 +150,7 @@ class Job:
         self.began = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event | ErrorEvent] = asyncio.Queue()
-        self._given_up = threading.Event()
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether nobody waits for it any more."""
-        return self._given_up.is_set()
-
-    def give_up(self) -> None:
-        self._given_up.set()
+        self.asker = Asker()
 
     def tell(self, event: Event | ErrorEvent) -> None:
         """Called in the thread."""
@@ -269,6 +261,8 @@ class Chatting:
 
         try:
             self._answer(job)
+        except LeftError:
+            _log.debug("%s: a client has left", job.shop.name)
         except CollectionError as error:
             job.tell(ErrorEvent(detail=str(error), retry_after=5))
         except (ModelsError, PromptError) as error:
@@ -292,11 +286,8 @@ class Chatting:
         config = self.llm.watched.config("answers", AnswersConfig, shop.name)
         with self.searching.searchers.borrowed(shop.name) as served:
             answerer = Answerer(self.llm, served.searcher, shop, self.warehouse, config, self.log_file)
-            with closing(answerer.answer(job.question, job.history)) as events:
-                for event in events:
-                    if job.is_given_up:
-                        return
-                    job.tell(event)
+            for event in answerer.answer(job.question, job.history, job.asker):
+                job.tell(event)
 
 
 def _shown(told: Event | ErrorEvent) -> tuple[str, Told]:
@@ -357,7 +348,7 @@ def router(chatting: Chatting) -> APIRouter:
         try:
             yield job
         finally:
-            job.give_up()
+            job.asker.leave()
 
     admitted = Depends(begun)
 
@@ -367,7 +358,7 @@ def router(chatting: Chatting) -> APIRouter:
 
         The events, each with JSON as its data:
 
-        * `sources`: the products that were found, once, before the first words.
+        * `sources`: the products that were found, once, before the first words; the highest `score` first.
         * `token`: the next words. Each sentence is held against the sources before it is sent.
         * `replaced`: what was said so far is void, and the answer begins anew.
         * `done`: the whole answer, whether it is a refusal, the ids that it cites, the model, seconds by stage.

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from resources.llm.client import LlmError, Piece, Restart
+from resources.llm.engine import Asker, LeftError
 from tests.llm.rig import NARRATED, Rig, heard, request
 from tests.standins.llm import (
     BROKEN_JSON,
@@ -145,6 +146,16 @@ def test_whoever_has_heard_enough_ends_the_call(rig: Rig) -> None:
             break
         time.sleep(0.05)
     assert rig.server.left == 1
+
+
+def test_for_somebody_who_has_left_nobody_is_asked(rig: Rig) -> None:
+    llm = rig.llm(use=["stand-in", "narrator"])
+    asker = Asker()
+    asker.leave()
+    asker.leave()
+    with pytest.raises(LeftError):
+        llm.complete(replace(request(llm), asker=asker))
+    assert rig.server.requests == []
 
 
 def test_after_a_broken_stream_nothing_of_it_is_left(rig: Rig) -> None:

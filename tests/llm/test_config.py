@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from resources.llm.config import Entry, LlmConfig, api_key, load_llm_config
-from resources.models import ModelsError
+from resources.llm.config import Entry, LlmConfig, Prices, api_key
+from resources.llm.engine import Usage, cost_of
+from resources.models import ModelsError, load_model_config
 from resources.settings import Settings
 from tests.llm.rig import Rig
 
-SHIPPED = load_llm_config("thelook")
+SHIPPED = load_model_config("llm", LlmConfig, "thelook")
 
 
 def test_what_is_shipped_asks_the_narrator_alone() -> None:
@@ -23,6 +24,21 @@ def test_ollama_is_ready_to_be_used() -> None:
     entry = SHIPPED.entries["deepseek"]
     assert (entry.model, entry.api_base) == ("ollama_chat/deepseek-r1:1.5b", "http://127.0.0.1:11434")
     assert entry.api_key_variable is None
+
+
+def test_the_prices_of_what_is_shipped_are_those_that_litellm_knows() -> None:
+    for entry in SHIPPED.entries.values():
+        assert entry.prices is None
+        cost = cost_of(entry.model, None, Usage(10**6, 10**6))
+        assert cost is not None
+        assert (cost > 0) == (entry.api_key_variable is not None)
+
+
+def test_a_price_that_nobody_knows_is_none_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    assert [cost_of("openai/of-our-own", None, Usage(1, 1)) for _ in range(2)] == [None, None]
+    [said] = caplog.messages
+    assert "no price is known of openai/of-our-own" in said
+    assert cost_of("openai/of-our-own", Prices(input=1, output=2), Usage(10**6, 10**6)) == 3
 
 
 @pytest.mark.parametrize(
@@ -42,7 +58,7 @@ def test_ollama_is_ready_to_be_used() -> None:
 )
 def test_settings_that_cannot_be_used_are_named(rig: Rig, changed: dict[str, Any], problem: str) -> None:
     with pytest.raises(ModelsError, match=problem.replace(".", r"\.")):
-        load_llm_config("corner", rig.models(**changed))
+        load_model_config("llm", LlmConfig, "corner", rig.models(**changed))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +76,7 @@ def test_an_unknown_key_within_an_entry_is_named_without_its_value(
     rig: Rig, entry: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(ModelsError) as caught:
-        load_llm_config("corner", rig.models(entries={"bad": entry}))
+        load_model_config("llm", LlmConfig, "corner", rig.models(entries={"bad": entry}))
     assert problem in str(caught.value)
     assert "sk-0123" not in str(caught.value)
 

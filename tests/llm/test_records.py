@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import uuid
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ import pytest
 from psycopg.rows import dict_row
 
 from resources.dagster_resources import LLMResource, build_resources
-from resources.llm.client import LlmError
+from resources.llm import records
+from resources.llm.client import Completion, EnoughError, LlmError
+from resources.llm.config import Budget
+from resources.llm.records import Asked, BudgetError, MemoryLedger, Outcome
 from resources.models import MODELS_FILE
 from resources.settings import PROJECT_ROOT, load_settings
 from resources.warehouse import Warehouse
@@ -84,6 +88,20 @@ def test_whoever_leaves_a_stream_leaves_a_record(rig: Rig, warehouse: Warehouse,
     stream.close()
     [row] = rows(warehouse, shop)
     assert (row["status"], row["error"]) == ("failed", "whoever asked has left")
+    assert row["tokens_out"] > 0
+
+
+def test_a_stream_of_no_use_is_stopped_and_says_what_it_took(rig: Rig, warehouse: Warehouse, shop: str) -> None:
+    rig.server.plan = [Reply("one two ", end="never", pause=0.02)]
+    llm = rig.llm(warehouse, use=["stand-in", "narrator"])
+    stream = llm.stream(request(llm, shop=shop))
+    for _ in range(4):
+        next(stream)
+    completion = stream.throw(EnoughError())
+    assert isinstance(completion, Completion) and list(stream) == []
+    [row] = rows(warehouse, shop)
+    assert (row["status"], row["error"]) == ("failed", "stopped: what it said is of no use")
+    assert (completion.entry, completion.tokens_out) == ("stand-in", row["tokens_out"])
     assert row["tokens_out"] > 0
 
 
@@ -198,6 +216,57 @@ def test_yesterday_does_not_count(rig: Rig, warehouse: Warehouse, shop: str) -> 
             "update monitoring.llm_calls set called_at = called_at - interval '1 day' where shop = %s", [shop]
         )
     assert llm.complete(request(llm, "3", shop=shop)).entry == "stand-in"
+
+
+def test_what_is_older_than_the_settings_say_is_forgotten_and_no_other_shop_s(
+    rig: Rig, warehouse: Warehouse, shop: str
+) -> None:
+    days = warehouse.settings.records_days
+    llm = rig.llm(warehouse)
+    for said in ("old", "young"):
+        llm.complete(request(llm, said, shop=shop))
+    llm.complete(request(llm, "old", shop=f"{shop}-2"))
+    with warehouse.connect() as connection:
+        for table, at, number in (
+            ("monitoring.llm_calls", "called_at", "call_id"),
+            ("features.llm_cache", "made_at", "made_at"),
+        ):
+            connection.execute(
+                f"update {table} as t set {at} = {at} - make_interval(days => %s, hours => case when {number} ="
+                f" (select min({number}) from {table} where shop = t.shop) then 1 else -1 end) where shop like %s",
+                [days, f"{shop}%"],
+            )
+    llm.complete(request(llm, "new", shop=shop))
+    assert len(rows(warehouse, shop)) == 2 and len(rows(warehouse, f"{shop}-2")) == 1
+    with warehouse.connect() as connection:
+        cached = connection.execute(
+            "select shop, count(*) from features.llm_cache where shop like %s group by shop", [f"{shop}%"]
+        ).fetchall()
+    assert dict(cached) == {shop: 2, f"{shop}-2": 1}
+
+
+def test_the_budget_in_memory_is_of_one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    today = datetime.now(UTC)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return today
+
+    monkeypatch.setattr(records, "datetime", Clock)
+    ledger, budget = MemoryLedger(), Budget(tokens=100, cost=1)
+    asked = Asked("corner", "test", "m", "openai/m", "test", "1", "2", None)
+    most = Outcome("asked", tokens_in=60)
+    late = ledger.reserve(asked, most, budget)
+    with pytest.raises(BudgetError):
+        ledger.reserve(asked, most, budget)
+    today += timedelta(days=1)
+    early = ledger.reserve(asked, most, budget)
+    ledger.settle(late, asked, Outcome("ok", tokens_in=1))
+    with pytest.raises(BudgetError):
+        ledger.reserve(asked, most, budget)
+    ledger.settle(early, asked, Outcome("ok", tokens_in=40))
+    ledger.reserve(asked, most, budget)
 
 
 def test_threads_together_keep_the_budget(rig: Rig, warehouse: Warehouse, shop: str) -> None:

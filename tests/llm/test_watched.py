@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,12 @@ def test_the_next_request_is_asked_with_the_changed_prompt_and_entry(rig: Rig) -
     assert [sent.prompt for sent in rig.server.requests] == ["Say what you like.", "Say it in verse."]
 
 
+def _blocked(path: Path) -> None:
+    """A file that nobody can read: permissions do not hold back root."""
+    path.unlink()
+    path.mkdir()
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no YAML": (lambda path: path.write_text("llm: [", encoding="utf-8"), "not YAML"),
     "no mapping": (lambda path: path.write_text("- llm\n", encoding="utf-8"), "must be a mapping"),
@@ -73,6 +80,17 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "gone": (lambda path: path.unlink(), "no such file"),
     "no UTF-8": (lambda path: path.write_bytes(b"llm: \xff\xfe"), "not UTF-8"),
+    "not to be read": (_blocked, "cannot be read (Is a directory)"),
+    "half written": (
+        lambda path: path.write_text(path.read_text("utf-8").partition("retries:")[0] + "retr", "utf-8"),
+        "not YAML",
+    ),
+    "cut between two lines": (
+        lambda path: path.write_text(path.read_text("utf-8").partition("budget:")[0], "utf-8"),
+        "llm.defaults.budget: this key is missing",
+    ),
+    "zeros at its end": (lambda path: path.write_bytes(path.read_bytes() + bytes(64)), "not YAML"),
+    "no date": (lambda path: path.write_text(f"{path.read_text('utf-8')}\nsince: 2026-02-30\n", "utf-8"), "not YAML"),
 }
 
 
@@ -89,6 +107,8 @@ def test_a_broken_file_keeps_the_last_good_one_and_says_why(
     assert str(seen.models_file) in seen.problem and reason in seen.problem
     assert "what stood there before is used" in seen.problem
     assert len(caplog.records) == 1
+    if seen.models_file.is_dir():
+        seen.models_file.rmdir()
     rig.models(temperature=0.5)
     assert temperature(seen) == 0.5
     assert seen.problem is None
@@ -175,8 +195,10 @@ def test_the_version_of_a_prompt_is_that_of_its_text(rig: Rig) -> None:
         (lambda path: path.unlink(), "no such file"),
         (lambda path: path.write_text("\n \n", encoding="utf-8"), "the prompt is empty"),
         (lambda path: path.write_bytes(b"\xff"), "not UTF-8"),
+        (lambda path: path.write_bytes("Rewrite \u00fcber".encode()[:-4]), "not UTF-8"),
+        (_blocked, "cannot be read (Is a directory)"),
     ],
-    ids=["gone", "empty", "no UTF-8"],
+    ids=["gone", "empty", "no UTF-8", "half written", "not to be read"],
 )
 def test_a_prompt_that_cannot_be_used_is_an_error_at_first_and_kept_later(
     rig: Rig, seen: Watched, spoil: Callable[[Path], object], reason: str
@@ -186,5 +208,5 @@ def test_a_prompt_that_cannot_be_used_is_an_error_at_first_and_kept_later(
     spoil(path)
     assert seen.prompt("rewrite").text == "Rewrite."
     assert reason in (seen.problem or "")
-    with pytest.raises(PromptError, match=reason):
+    with pytest.raises(PromptError, match=re.escape(reason)):
         Watched(seen.models_file, rig.prompts).prompt("rewrite")

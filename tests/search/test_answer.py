@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
+from collections import Counter as Counts
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -73,6 +76,17 @@ def test_an_answer_is_streamed_by_sentences_and_cites_what_was_found(
     assert {"rewrite", "retrieve", "fresh", "write", "first", "total"} == answer.seconds.keys()
 
 
+def test_sources_come_in_the_order_of_their_scores(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    answerer = counter.asker(tmp_path, server, use=["narrator"])
+    answerer.config = CONFIG.model_copy(update={"threshold": 0.0})
+    sources = [source.score for source in ask(answerer, "white china with gold").sources]
+    assert len(sources) == CONFIG.products and sources == sorted(sources, reverse=True)
+    retrieved = counter.rows()[-1]["retrieved"]
+    assert [one["relevance"] for one in retrieved] == pytest.approx(sources, abs=1e-6)
+    searched = [one["score"] for one in retrieved]
+    assert searched != sorted(searched, reverse=True), "the search orders them otherwise"
+
+
 def test_what_a_model_is_shown_is_data_behind_the_rules(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
     server.plan = [GOOD]
     ask(counter.asker(tmp_path, server), QUESTION)
@@ -106,6 +120,36 @@ def test_each_stage_is_recorded_in_the_warehouse_and_in_a_file(
     }
     told = json.dumps(line) + server.requests[-1].said
     assert "anna@example.org" not in told and "7946" not in told, "no prompt and no record takes personal data"
+
+
+def test_the_file_of_records_is_put_aside_when_it_is_full_and_no_line_is_lost(tmp_path: Path) -> None:
+    """By several processes at once, as workers of the API write."""
+    file = tmp_path / "logs" / "answers.jsonl"
+    write = (
+        "import sys; from pathlib import Path; from assets.search import stages; stages.LARGEST_FILE = 40_000\n"
+        "for n in range(40): stages.Records(None, Path(sys.argv[1])).write(stages.Record.of(sys.argv[2], str(n), 0))"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", write, str(file), f"shop-{n}"]) for n in range(3)]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    files = [file, file.with_name("answers.jsonl.1")]
+    assert sorted(tmp_path.joinpath("logs").iterdir()) == files
+    assert all(0 < one.stat().st_size <= 40_000 for one in files)
+    lines = [json.loads(line) for one in files for line in one.read_text("utf-8").splitlines()]
+    assert len(lines) == 120 and Counts(line["shop"] for line in lines) == {f"shop-{n}": 40 for n in range(3)}
+
+
+def test_answers_older_than_the_settings_say_are_forgotten(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    answerer = counter.asker(tmp_path, server, use=["narrator"])
+    for _ in range(3):
+        ask(answerer, QUESTION)
+    newest = [row["id"] for row in counter.rows()][-2:]
+    with counter.warehouse.connect() as connection:
+        connection.execute(
+            "update monitoring.answers set answered_at = answered_at - make_interval(days => %s) where id < %s",
+            [counter.warehouse.settings.records_days, newest[0]],
+        )
+    ask(answerer, QUESTION)
+    assert [row["id"] for row in counter.rows()][:-1] == newest
 
 
 def test_prices_are_those_of_this_moment_and_not_of_the_collection(
@@ -216,6 +260,17 @@ def test_an_answer_with_something_invented_becomes_a_refusal_and_it_is_never_sho
     for invented in ("77", "GOLDEN", "Spade", "2.50", "mugs.example", "Delivery"):
         assert invented not in said.ever
     assert counter.rows()[-1]["faults"] != []
+
+
+def test_a_call_that_is_stopped_for_what_it_says_is_recorded_with_what_it_took(
+    counter: Counter, server: LlmServer, tmp_path: Path
+) -> None:
+    server.answer = lambda body: Reply("The mug [1] is at https://mugs.example. ", end="never", pause=0.01)
+    said = ask(counter.asker(tmp_path, server, use=["stand-in", "narrator"]), QUESTION)
+    assert (said.answer.reason, said.answer.model) == ("not grounded", "openai/stand-in")
+    row = counter.rows()[-1]
+    assert (row["entry"], row["model"], len(server.requests)) == ("stand-in", "openai/stand-in", 1)
+    assert row["tokens_in"] > 100 and row["tokens_out"] > 0
 
 
 def test_a_sentence_that_no_product_supports_is_left_out(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
@@ -478,6 +533,32 @@ def test_titles_that_two_products_share_mean_the_one_that_is_cited(
         assert ask(counter.asker(tmp_path, server), QUESTION).answer.cited == ("8", "1")
         server.plan = ["CERAMIC MUG WITH A ROBIN [8] costs 3.50 GBP."]
         assert ask(counter.asker(tmp_path, server), QUESTION).answer.refused
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("LUNCH BOX £2 OFF", "LUNCH BOX"),
+        ("LUNCH BOX £20.00", "LUNCH BOX"),
+        ("$5 LUNCH BOX, BLUE", "LUNCH BOX, BLUE"),
+        ("LUNCH BOX 3 EUR - 2 FOR 5 EUR", "LUNCH BOX - 2 FOR"),
+        ("50% OFF LUNCH BOX", "LUNCH BOX"),
+        ("LUNCH BOX NO 7, 100% STEEL", "LUNCH BOX NO 7, 100% STEEL"),
+        ("12 LUNCH BOXES 2.5 L", "12 LUNCH BOXES 2.5 L"),
+    ],
+)
+def test_a_title_with_a_price_in_it_is_answered_from_without_that_price(
+    counter: Counter, server: LlmServer, tmp_path: Path, title: str, shown: str
+) -> None:
+    with changed(counter, p9=Good(title, 4.5, "Box of steel for sandwiches.")):
+        server.plan = [f"The {shown} [9] costs 4.50 GBP."]
+        said = ask(counter.asker(tmp_path, server), "Do you have a lunch box for sandwiches?")
+        assert (said.shown, said.answer.cited) == (f"The {shown} [9] costs 4.50 GBP.", ("9",))
+        assert said.sources[0].title == shown
+        for false in (f"The {shown} [9] costs 2 GBP.", f"The {shown} [9] is at £2.", f"The {shown} [9] is 5 EUR."):
+            server.plan = [false]
+            refused = ask(counter.asker(tmp_path, server), "Do you have a lunch box for sandwiches?")
+            assert refused.answer.refused and refused.answer.cited == ()
 
 
 def test_every_shop_has_settings() -> None:

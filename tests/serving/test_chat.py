@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,7 +31,17 @@ from serving.api.searchers import Searchers
 from serving.api.shops import Shops
 from tests.serving.rig import Api, wait_until
 from tests.serving.test_search import SHOP, Shelf
-from tests.standins.llm import KEY, KEY_VARIABLE, LlmServer, Reply, llm_server, models_yaml, out_of_order
+from tests.standins.llm import (
+    HANGS,
+    KEY,
+    KEY_VARIABLE,
+    LlmServer,
+    Reply,
+    llm_server,
+    models_yaml,
+    out_of_order,
+    too_many,
+)
 
 QUESTION = "Do you have a brass desk lamp?"
 GOOD = "The red brass desk lamp [L0r] costs 1.00 USD. The green brass desk lamp [L0g] costs 2.00 USD."
@@ -92,10 +103,10 @@ class Place(Api):
         return events
 
     @contextmanager
-    def begun(self, question: str = QUESTION) -> Iterator[http.client.HTTPResponse]:
+    def begun(self, question: str = QUESTION, **more: Any) -> Iterator[http.client.HTTPResponse]:
         """A question whose events are not read to the end: the client leaves with the block."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        asked = json.dumps({"shop": SHOP, "question": question})
+        asked = json.dumps({"shop": SHOP, "question": question, **more})
         connection.request("POST", "/chat", asked, {"Content-Type": "application/json"})
         response = connection.getresponse()
         try:
@@ -306,10 +317,44 @@ def test_a_client_that_leaves_ends_the_work(place: Place) -> None:
     place.server.answer = lambda body: Reply(GOOD + " ", end="never", pause=0.02)
     with place.begun() as response:
         assert b"event: sources" in response.read(200)
-        wait_until(lambda: place.client().figure("cartograph_chats_at_work") == 1)
+        wait_until(lambda: place.server.requests)
     wait_until(lambda: place.client().figure("cartograph_chats_at_work") == 0)
     # The provider is told too, which would count tokens otherwise.
     wait_until(lambda: place.server.left == left + 1)
+
+
+@pytest.mark.parametrize(
+    ("reply", "history"),
+    [
+        (HANGS, []),
+        (Reply("The lamp", end="stall"), []),
+        (Reply(f"{GOOD} {GOOD}", end="stall"), []),
+        (HANGS, [{"question": QUESTION, "answer": GOOD}]),
+        (too_many(60), []),
+    ],
+    ids=["no word", "half a sentence", "sentences, then none", "while the question is rewritten", "while it is paused"],
+)
+def test_a_client_that_leaves_a_silent_model_gives_back_all_that_it_held(
+    place: Place, home_warehouse: Warehouse, reply: Reply, history: list[dict[str, str]]
+) -> None:
+    waiting = {"timeout_seconds": 300, "deadline_seconds": 600, "patience_seconds": 300, "retries": 1}
+    place.use(f"silent-{uuid.uuid4().hex[:6]}", **waiting)
+    left = place.server.left
+    place.server.answer = lambda body: reply
+    with place.begun(history=history):
+        wait_until(lambda: len(place.server.requests) == 1)
+        wait_until(lambda: place.client().figure("cartograph_chats_at_work") == 1)
+    wait_until(lambda: place.client().figure("cartograph_chats_at_work") == 0, 20)
+    if reply.status == 200:
+        wait_until(lambda: place.server.left == left + 1, 20)
+    with home_warehouse.connect() as connection:
+        call = connection.execute(
+            "select status, error, tokens_out from monitoring.llm_calls order by call_id desc limit 1"
+        ).fetchone()
+        answer = connection.execute("select outcome from monitoring.answers order by id desc limit 1").fetchone()
+    assert call is not None and call[:2] == ("failed", "whoever asked has left")
+    assert call[2] < 100, "what was set aside is given back"
+    assert answer == ("left",)
 
 
 def test_more_questions_than_there_is_room_for_are_told_when_to_ask_again(place: Place) -> None:
@@ -429,7 +474,7 @@ async def told(chatting: Chatting, question: str = QUESTION) -> list[tuple[str |
     """The events of an answer, whose client stays to the end."""
     job = await chatting.begin(ChatRequest(shop=SHOP, question=question))
     events = [(event.event, event.data) async for event in chatting.events(job)]
-    job.give_up()
+    job.asker.leave()
     return events
 
 

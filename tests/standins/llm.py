@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -158,7 +160,8 @@ class LlmServer:
                         server.left += 1
 
             def _say(self, request: Request, reply: Reply) -> None:
-                if reply.wait and server._ended.wait(reply.wait):
+                self._wait(reply.wait)
+                if server._ended.is_set():
                     self.close_connection = True
                     return
                 if self.path != "/v1/chat/completions":
@@ -261,18 +264,21 @@ class LlmServer:
             def _stay(self, data: bytes, is_chunked: bool = False) -> None:
                 """Hold the connection, with these bytes ten times a second, until the client or the server goes."""
                 self.close_connection = True
-                self.connection.settimeout(0)
-                while not server._ended.wait(0.1):
-                    with contextlib.suppress(BlockingIOError):
-                        if self.connection.recv(1) == b"":
-                            raise ConnectionResetError
-                    self.connection.setblocking(True)
+                while not server._ended.is_set():
+                    self._wait(0.1)
                     if data and is_chunked:
                         self._chunk(data)
                     elif data:
                         self.wfile.write(data)
                         self.wfile.flush()
-                    self.connection.settimeout(0)
+
+            def _wait(self, seconds: float) -> None:
+                """Wait so long, or until the client or the server goes."""
+                end = time.monotonic() + seconds
+                while (left := end - time.monotonic()) > 0 and not server._ended.wait(min(0.1, left)):
+                    with contextlib.suppress(BlockingIOError):
+                        if self.connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b"":
+                            raise ConnectionResetError
 
         return Handler
 
