@@ -3,10 +3,11 @@
     python -m benchmarks.summary_faults
 
 The texts of `tests/summaries/written.json` were written by hand, by writers who saw the prompt and lists of facts and
-nothing of the checker. `prompt` says which: those of `forms` saw the prompt as it is, those of `older` one that named
-no forms. The half `tuned` was looked at while the checker was made, the half `kept` was not. Planted into the true texts
-that pass are faults of four kinds, one at a time, wherever they fit, of ids a part: another fact's id, the other direction, another day
-to compare with, another metric's name.
+nothing of the checker. `prompt` says which: those of `forms` saw the prompt as it is, those of `looser` one that let
+them choose words near to its forms, those of `older` one that named no forms. The half `tuned` was looked at while
+the checker was made, the half `kept` was not. Planted into the true texts that pass are faults of four kinds, one at a
+time, wherever they fit, of ids a part: another fact's id, the other direction, another day to compare with, another
+metric's name.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from resources.settings import PROJECT_ROOT
 Half = Literal["tuned", "kept"]
 IDS = 12
 """About so many other ids are put into each text, of all places and ids."""
+PROMPTS = ("forms", "looser", "older")
 HALVES: tuple[Half, ...] = ("tuned", "kept")
 WRITTEN = PROJECT_ROOT / "tests" / "summaries" / "written.json"
 _DIRECTIONS = ("VERB", "NOUN", "UP", "PLACE", "EXCEED", "MORE", "UNUSUAL")
@@ -69,7 +71,7 @@ class Written:
     """A text that somebody wrote about a day.
 
     Attributes:
-        prompt: `forms` or `older`, that the writer was given.
+        prompt: `forms`, `looser` or `older`, that the writer was given.
         fault: the kind of what is wrong in it; None where it is true.
     """
 
@@ -113,7 +115,7 @@ def day_of(row: dict[str, Any]) -> DayFacts:
 
 
 def planted(text: str, facts: DayFacts) -> Iterator[tuple[str, str]]:
-    """A true text with one fault planted, in each way and at each place where it makes the text false: kind and text."""
+    """A true text with one fault planted, in each way and place that makes it false: the kind and the text."""
     others = list(_other_ids(text, facts))
     yield from (("id", made) for made in others[:: max(1, len(others) // IDS)])
     for sentence in sentences(text):
@@ -182,7 +184,7 @@ def _other_metrics(sentence: str, facts: DayFacts) -> Iterator[str]:
 
 
 def _says_without_figures(sentence: str, language: str) -> bool:
-    """Whether it may say something that is true of several metrics and days: that one is unchanged, none, or went up."""
+    """Whether it may say what is true of several metrics and days: that one is unchanged, none, or went up."""
     held = vocabulary_of(language).meanings
     equal = (*held["SAME"], *held["NONE"])
     if any(re.search(rf"(?<!\w){re.escape(phrase)}(?!\w)", sentence, re.IGNORECASE) for phrase in equal):
@@ -239,12 +241,10 @@ def table(title: str, parts: Iterable[tuple[str, Counts]]) -> None:
 def measure() -> None:
     """Print the tables."""
     began, texts = time.perf_counter(), written()
-    for prompt in ("forms", "older"):
+    for prompt in PROMPTS:
         parts = {
             f"{language}, {half}": [
-                text
-                for text in texts
-                if (text.prompt, text.half, text.facts.language) == (prompt, half, language)
+                text for text in texts if (text.prompt, text.half, text.facts.language) == (prompt, half, language)
             ]
             for half in HALVES
             for language in _NAMES

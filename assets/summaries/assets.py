@@ -139,8 +139,8 @@ def build_summaries_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition |
             "One partition is the summaries of one shop's last closed days; one row of serving.daily_summaries is one "
             "day's. A language model writes the text with the ids of facts, code puts in figures, names and dates, and "
             "a text is published only where the checker finds nothing in it that the facts do not say: else the "
-            "narrator's stands in its place. Written are the days that miss one and those whose facts, prompt, model or "
-            "rules changed."
+            "narrator's stands in its place. Written are the days that miss one and those whose facts, prompt, model "
+            "or rules changed."
         ),
         metadata={"dagster/table_name": "serving.daily_summaries", "dagster/column_schema": SUMMARY_COLUMNS},
     )

@@ -76,10 +76,12 @@ class Before:
     Attributes:
         metric: that it speaks of; None where it speaks of none or of several.
         against: what it compares with; None where that is nothing or several things.
+        is_of_shop: whether it speaks of the shop at its end, and not of a product or a country.
     """
 
     metric: str | None = None
     against: str | None = None
+    is_of_shop: bool = True
 
 
 def _faults(sentence: str, facts: DayFacts, before: Before) -> tuple[list[Fault], Before]:
@@ -92,15 +94,34 @@ def _faults(sentence: str, facts: DayFacts, before: Before) -> tuple[list[Fault]
     claims = [claim for each in claimed for claim in each]
     told = {claim.metric for claim in claims if claim.kind == "told"}
     against = {claim.against for claim in claims if claim.needs_against}
-    after = Before(told.pop() if len(told) == 1 else None, against.pop() if len(against) == 1 else None)
     ids = [each for each in PLACEHOLDER.findall(sentence) if each != "date"]
-    return max(([*_wrong(each, ids, facts)] for each in claimed), key=len), after
+    faults: list[Fault] = []
+    of_shop = []
+    for each in claimed:
+        owned, is_of_shop = _owned(each, before.is_of_shop)
+        of_shop.append(is_of_shop)
+        faults = max(faults, [*owned, *_wrong(each, ids, facts)], key=len)
+    metric, named = (found.pop() if len(found) == 1 else None for found in (told, against))
+    return faults, Before(metric, named, all(of_shop))
 
 
 def _with(claim: Claim, before: Before) -> Claim:
     if claim.metric == IT:
         claim = replace(claim, metric=before.metric)
     return replace(claim, against=before.against) if claim.needs_against and claim.against is None else claim
+
+
+def _owned(claims: Iterable[Claim], is_of_shop: bool) -> tuple[list[Fault], bool]:
+    """Faults of figures of the shop that are told behind a product or a country, as though they were theirs."""
+    faults = []
+    for claim in claims:
+        if claim.kind in ("told", "shop"):
+            is_of_shop = True
+        elif claim.kind in ("product", "gain", "country"):
+            is_of_shop = False
+        elif claim.kind == "bare" and not is_of_shop:
+            faults.append(Fault("product", "Say that this is of the shop: write a clause of its own.", ""))
+    return faults, is_of_shop
 
 
 def _wrong(claims: Sequence[Claim], ids: Iterable[str], facts: DayFacts) -> Iterator[Fault]:

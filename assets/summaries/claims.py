@@ -8,7 +8,26 @@ from typing import Literal, cast
 
 from assets.summaries.facts import AGAINST, BY_NAME, Against, DayFacts, Fact
 
-Kind = Literal["value", "then", "change", "moved", "same", "none", "anomaly", "product", "gain", "measure", "joined", "day", "form", "told", "country", "alone"]
+Kind = Literal[
+    "value",
+    "then",
+    "change",
+    "moved",
+    "same",
+    "none",
+    "anomaly",
+    "product",
+    "gain",
+    "measure",
+    "joined",
+    "day",
+    "form",
+    "told",
+    "shop",
+    "bare",
+    "country",
+    "alone",
+]
 
 
 @dataclass(frozen=True)
@@ -16,13 +35,19 @@ class Claim:
     """One thing that a sentence says.
 
     Attributes:
-        kind: value: a fact is a metric's value on the day; then: its value on another day; change: a fact is its
-            change; moved: it went up or down; same: it did not; none: it is zero; anomaly: it is outside its usual
-            range, on a side where it has a sign; product: a fact is a figure of a product; gain: a product's change; measure: a fact is counted in a
-            metric; joined: one metric is of the other, as orders of customers; day: a date is that of what is compared with;
-            form: something that no fact can say; told: it is what is
-            spoken of; country: the country with the most revenue is spoken of, as it may be; alone: there is no earlier
-            day.
+        kind: what is said, and of which facts.
+
+            - value, then, change: a fact is a metric's value on the day, on another day, or its change;
+            - moved, same, none: a metric went up or down, did not, or is zero;
+            - anomaly: it is outside its usual range, on a side where the claim has a sign;
+            - product, gain: a fact is a figure of a product, or what it gained or lost;
+            - measure: a fact is counted in a metric, as revenue or units;
+            - joined: one metric is of another, as orders of customers;
+            - day: a date is that of what is compared with;
+            - told, shop, country: what is spoken of, as it may be;
+            - bare: what comes is of what was spoken of, which has to be the shop;
+            - alone: there is no earlier day;
+            - form: what no fact can say.
         metric: that it is of, or product's id.
         sign: 1 for up, above, high, gained; -1 for the other way.
         facts: the ids of the facts in it.
@@ -178,6 +203,11 @@ def _told(claim: Claim, facts: DayFacts) -> Wrong:
     return None if str(claim.metric) in facts.facts else ("metric", f"The facts do not hold {_name(claim)}.")
 
 
+def _free(claim: Claim, facts: DayFacts) -> Wrong:
+    """It says nothing that could be false."""
+    del claim, facts
+
+
 def _alone(claim: Claim, facts: DayFacts) -> Wrong:
     del claim
     if any(fact.metric and fact.against for fact in facts.facts.values()):
@@ -200,7 +230,9 @@ _JUDGES: dict[Kind, Callable[[Claim, DayFacts], Wrong]] = {
     "day": _day,
     "form": _form,
     "told": _told,
-    "country": lambda claim, facts: None,
+    "shop": _free,
+    "bare": _free,
+    "country": _free,
     "alone": _alone,
 }
 _DIRECTIONS = {1: "up", 0: "unchanged", -1: "down"}

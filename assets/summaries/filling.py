@@ -12,6 +12,7 @@ from time import monotonic
 from assets.summaries.checker import rules_version
 from assets.summaries.config import SummariesConfig, load_summaries_config
 from assets.summaries.facts import DayFacts, closed_days
+from assets.summaries.narration import written_in
 from assets.summaries.store import (
     Mark,
     ensure_facts,
@@ -21,7 +22,6 @@ from assets.summaries.store import (
     kept_facts,
     marks,
 )
-from assets.summaries.narration import written_in
 from assets.summaries.writing import PURPOSE, Written, asked_of, write
 from resources.far import Say
 from resources.llm.client import Llm

@@ -118,10 +118,14 @@ def _of(claims: Iterable[Claim], metric: str | None) -> Claims:
 
 
 def _past(derived: Derived) -> Part:
-    date, named = derived.word("PASTDATE"), derived.word("REF")
-    if date is None or named is None:
-        return Part("past", named=named or str(date).removesuffix("_date"))
-    return Part("past", (Claim("day", "", facts=(date,), against=named),), named)
+    date = derived.word("PASTDATE")
+    named = derived.word("REF") or str(date).removesuffix("_date")
+    return Part("past", (Claim("day", "", facts=(date,), against=named),) if date else (), named)
+
+
+def _level(derived: Derived) -> Part:
+    named = derived.word("REF")
+    return Part("past", (Claim("then", facts=(str(derived.word("THEN")),), against=named),), named)
 
 
 def _named(derived: Derived) -> Part:
@@ -269,15 +273,16 @@ def _counts(derived: Derived) -> Part:
     """Counts in a row: a preposition between two says that one belongs to the other."""
     made: list[Claim] = []
     before: Part | None = None
-    is_linked = False
+    between: list[str] = []
     for child in derived.children:
-        if isinstance(child, Part):
-            if before is not None and is_linked:
-                made.append(Claim("joined", before.claims[0].metric, facts=(str(child.claims[0].metric),)))
-            made += child.claims
-            before, is_linked = child, False
-        else:
-            is_linked = is_linked or child.kind == "LINK"
+        if isinstance(child, Word):
+            between.append(child.kind)
+            continue
+        # Behind a comma it is one more thing that there was.
+        if before is not None and "LINK" in between and "COMMA" not in between:
+            made.append(Claim("joined", before.claims[0].metric, facts=(str(child.claims[0].metric),)))
+        made += child.claims
+        before, between = child, []
     return Part("counts", tuple(made))
 
 
@@ -293,7 +298,12 @@ def _counted(derived: Derived) -> Part:
             claims.append(Claim("form", who))
     elif claims and derived.word("PASSIVE"):
         claims = list(_of(claims, derived.parts[0].claims[-1].metric))
-    return Part("counted", tuple(claims))
+    return Part("counted", (Claim("shop"), *claims))
+
+
+def _bare(derived: Derived) -> Part:
+    """What there was, without saying where: of the shop, where nothing else is spoken of."""
+    return Part("counted", (Claim("bare"), *derived.claims))
 
 
 def _gained(derived: Derived) -> Part:
@@ -340,14 +350,17 @@ def _brought(derived: Derived) -> Part:
 def _group(derived: Derived) -> Part:
     """Clauses behind `on the day before` or `compared with the day before`."""
     leads = [part for part in derived.parts if part.rule in ("on_day", "on_past", "comparison")]
-    named = next((lead.named for lead in reversed(leads) if lead.named), None)
+    days = list(dict.fromkeys(lead.named for lead in leads if lead.named))
+    if len(days) > 1:
+        return Part("group", (Claim("form"), *derived.claims))
+    named = next(iter(days), None)
     if not any(lead.rule == "on_past" for lead in leads):
         return Part("group", _against(derived.claims, named))
     made = []
     for claim in derived.claims:
         if claim.kind in ("then", "none"):
             claim = replace(claim, against=named) if claim.against in (None, OF_THE_LEAD) else claim
-        elif claim.kind not in ("day", "joined", "told"):
+        elif claim.kind not in ("day", "joined", "told", "shop", "bare"):
             # Of an earlier day only what was then is known.
             claim = Claim("form", claim.metric, facts=claim.facts)
         made.append(claim)
@@ -400,6 +413,7 @@ def _sentence(derived: Derived) -> Part:
 
 _RULES: dict[str, Callable[[Derived], Part]] = {
     "past": _past,
+    "level": _level,
     "against": _named,
     "comparison": _comparison,
     "on_past": _on_past,
@@ -424,6 +438,7 @@ _RULES: dict[str, Callable[[Derived], Part]] = {
     "nothing": _nothing,
     "counts": _counts,
     "counted": _counted,
+    "bare": _bare,
     "gained": _gained,
     "figure": _figure,
     "extra_to": _extra_to,

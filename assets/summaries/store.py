@@ -270,8 +270,9 @@ def summaries(
     if not _is_there(connection, SUMMARIES):
         return []
     rows = connection.execute(
-        "select shop, day, language, text, rendered, entry, model, prompt_version, rules_version, facts_hash, tokens_in,"
-        " tokens_out, cost, seconds, attempts, is_grounded, faults, failure, run_id, written_at from serving.daily_summaries"
+        "select shop, day, language, text, rendered, entry, model, prompt_version, rules_version, facts_hash,"
+        " tokens_in, tokens_out, cost, seconds, attempts, is_grounded, faults, failure, run_id, written_at"
+        " from serving.daily_summaries"
         " where shop = %s and day between coalesce(%s, '-infinity'::date) and coalesce(%s, 'infinity'::date)"
         " order by day desc limit %s",
         [shop, first, last, most],
