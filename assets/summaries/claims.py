@@ -206,6 +206,7 @@ def _told(claim: Claim, facts: DayFacts) -> Wrong:
 def _free(claim: Claim, facts: DayFacts) -> Wrong:
     """It says nothing that could be false."""
     del claim, facts
+    return None
 
 
 def _alone(claim: Claim, facts: DayFacts) -> Wrong:

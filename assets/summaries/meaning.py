@@ -100,11 +100,15 @@ def _parts(tree: Tree[Any], language: str) -> list[Part]:
     """All that a tree may say, each once."""
     if tree.data == "_ambig":
         return list(dict.fromkeys(part for child in tree.children for part in _parts(child, language)))
+    from lark import Token
+
     vocabulary, rule = vocabulary_of(language), _RULES.get(str(tree.data))
-    choices: list[Sequence[Part | Word]] = [
-        _parts(child, language) if hasattr(child, "data") else [vocabulary.word(child.type, str(child))]
-        for child in tree.children
-    ]
+    choices: list[Sequence[Part | Word]] = []
+    for child in tree.children:
+        if isinstance(child, Token):
+            choices.append([vocabulary.word(child.type, str(child))])
+        else:
+            choices.append(_parts(child, language))
     made = []
     for children in itertools.product(*choices):
         derived = Derived(children)
@@ -148,7 +152,7 @@ def _value(derived: Derived) -> Part:
 
 def _then(derived: Derived) -> Part:
     """A value of then, whose day stands beside it or is that of the sentence."""
-    told = [each for each in (derived.word("REF"), derived.past) if each is not None]
+    told: list[str | None] = [each for each in (derived.word("REF"), derived.past) if each is not None]
     facts = (str(derived.word("THEN")),)
     made = [Claim("then", derived.word("METRIC"), facts=facts, against=each) for each in told or [None]]
     return Part("then", (*derived.claims, *made))
@@ -157,7 +161,7 @@ def _then(derived: Derived) -> Part:
 def _chunk(derived: Derived) -> Part:
     """A change, values of then and of now, and what they are compared with; the words around it say the direction."""
     told = [str(claim.against) for claim in derived.claims if claim.kind == "then" and claim.against is not None]
-    named = list(dict.fromkeys([*derived.named, *told])) or [None]
+    named: list[str | None] = list(dict.fromkeys([*derived.named, *told])) or [None]
     change = derived.word("CHANGE")
     if change is not None:
         made = [Claim("change", facts=(change,), against=each) for each in named]
@@ -219,7 +223,8 @@ def _is_bare_then(claim: Claim) -> bool:
 
 
 def _same(derived: Derived) -> Part:
-    return Part("same", (*(Claim("same", against=each) for each in derived.named or [None]), *derived.claims))
+    named: list[str | None] = [*derived.named] or [None]
+    return Part("same", (*(Claim("same", against=each) for each in named), *derived.claims))
 
 
 def _range(derived: Derived) -> Part:
