@@ -20,12 +20,6 @@ LINEAGE = [
     *(dg.AssetKey(["marts", name]) for name in ("mart_daily_sales", "mart_daily_funnel", "mart_daily_reviews")),
 ]
 """What the facts are read from. Automation looks at `shop_ready` alone."""
-NAMES = [
-    *(dg.AssetKey(["contract", name]) for name in ("dim_product", "dim_category")),
-    dg.AssetKey(["marts", "mart_country_sales"]),
-]
-"""What the checker takes names from."""
-
 
 FACT_COLUMNS = columns(
     ("shop", "text", "The shop."),
@@ -53,6 +47,7 @@ SUMMARY_COLUMNS = columns(
     ("model", "text", "The model that wrote it."),
     ("asked", "text", "The model that was to write it."),
     ("prompt_version", "text", "A hash of the prompt."),
+    ("rules_version", "text", "A hash of the rules by which texts were judged, and of the narrator."),
     ("facts_hash", "text", "A hash of the facts of the day."),
     ("tokens_in", "bigint", "Tokens of all attempts that models read."),
     ("tokens_out", "bigint", "Tokens of all attempts that models wrote."),
@@ -62,8 +57,9 @@ SUMMARY_COLUMNS = columns(
     ("is_grounded", "boolean", "False where no model's text passed, and the narrator's stands in its place."),
     ("faults", "text[]", "What was wrong with the refused texts."),
     ("failure", "text", "Why no model answered."),
+    ("run_id", "text", "The run that wrote it."),
     ("written_at", "timestamptz", "When it was written."),
-    may_be_null=("cost", "failure"),
+    may_be_null=("cost", "failure", "run_id"),
 )
 
 
@@ -135,7 +131,7 @@ def build_summaries_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition |
     @dg.asset(
         key=DAILY_SUMMARY,
         partitions_def=partitions,
-        deps=[DAILY_FACTS, *NAMES],
+        deps=[DAILY_FACTS],
         group_name=DOMAIN,
         owners=[OWNER],
         kinds={"postgres", "llm"},
@@ -143,8 +139,8 @@ def build_summaries_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition |
             "One partition is the summaries of one shop's last closed days; one row of serving.daily_summaries is one "
             "day's. A language model writes the text with the ids of facts, code puts in figures, names and dates, and "
             "a text is published only where the checker finds nothing in it that the facts do not say: else the "
-            "narrator's stands in its place. Written are the days that miss one and those whose facts, prompt or model "
-            "changed."
+            "narrator's stands in its place. Written are the days that miss one and those whose facts, prompt, model "
+            "or rules changed."
         ),
         metadata={"dagster/table_name": "serving.daily_summaries", "dagster/column_schema": SUMMARY_COLUMNS},
     )
@@ -158,7 +154,7 @@ def build_summaries_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition |
         from resources.llm.narrator import MODEL
 
         shop, client, models = shops[context.partition_key], warehouse.client(), llm.client()
-        settings = settings_hash(models, shop.name)
+        settings = settings_hash(models, shop)
         config = load_summaries_config(shop.name, models.watched.models_file)
         filled = fill(client, models, shop, config, context.log.info, run_id=context.run.run_id)
         if not filled.days:
@@ -199,7 +195,10 @@ def build_summaries_assets(shops: dict[str, Shop]) -> list[dg.AssetsDefinition |
                 "cost in dollars": round(sum(costs), 4) if costs else "not known",
                 "refused texts": sum(len(one.refused) for one in filled.written),
                 "days without an answer": sum(one.failure is not None for one in filled.written),
+                "model": last.model,
                 "prompt version": last.prompt_version,
+                "rules version": last.rules_version,
+                "facts hash": last.facts_hash,
                 SETTINGS: settings,
                 "all shops": dg.MetadataValue.md(markdown.table(overview)),
             },

@@ -1,66 +1,50 @@
-"""Whether a text about a day may be published: its form, its words, and what it claims by the facts."""
+"""Whether a text about a day may be published: its form, and what it claims by the facts."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
-from assets.summaries.claims import Context, Fault, Reader
+from assets.summaries.claims import Claim, Fault, fault_of
 from assets.summaries.facts import DayFacts
 from assets.summaries.formatting import PLACEHOLDER
-from assets.summaries.lexicon import Lexicon, lexicon_of
-from assets.summaries.reading import Sentence, read, sentences
-from assets.summaries.vocabulary import Names, countries
+from assets.summaries.meaning import IT, meanings
+from assets.summaries.reading import LANGUAGES, UnreadError, sentences
 
 LONGEST = 2_000
 """So many characters a text may have."""
-MOST_SENTENCES = 6
-FEWEST_WORDS = 4
-_MARKUP = re.compile(
-    r"https?:|www\.|\b[\w-]+\.(?:com|net|org|io|html?|example|br|shop)\b|[\w.]+@\w|[<>`*#|\[\]\\^~=_$€£¥%@§]"
-    r"|^\s*[-•+]\s",
-    re.IGNORECASE | re.MULTILINE,
-)
-_LETTERS = re.compile(r"[^\W\d_]")
-_FORBIDDEN = {
-    "advice": "Give no advice and no judgement of what matters.",
-    "anomaly": "Say nothing of what is usual but where a metric left its usual range.",
-    "cause": "State no causes and no assumptions: the facts do not hold them.",
-    "circumstance": "Speak only of what the facts hold, not of circumstances around them.",
-    "comparison": "Do not compare one change with another.",
-    "forecast": "State nothing about the future.",
-    "instruction": "Write the summary alone.",
-    "negation": "Say what was so, not what was not.",
-    "number_word": "Write no numbers or quantities in words: every number stands as its id in braces.",
-    "other_shops": "Speak of no other shops.",
-    "strength": "Leave out words that judge or say how large a figure or a change is.",
-    "superlative": "Rank nothing, and compare the day only with the references of the facts.",
-    "vague": "Name the metrics that you mean.",
-    "wrong_date": "Name no times but those of the facts, as their ids.",
-}
-"""What a text may not say whatever the facts: the kind of a forbidden word -> what is told to who wrote it."""
+SENTENCES = range(2, 7)
+"""So many sentences a text may have."""
 
 
-def check(text: str, facts: DayFacts, names: Names) -> list[Fault]:
+def check(text: str, facts: DayFacts) -> list[Fault]:
     """What is wrong in a text with `{id}`s; empty where it may be published.
 
-    English and Portuguese are judged. In other languages only the narrator's own text passes, for no word of
-    them is understood here.
+    A sentence passes where it can be read, and where the facts say all that it may mean. Languages without words in
+    `words/` are not judged: the narrator's own text alone passes.
     """
-    lexicon = lexicon_of(facts.language)
-    if lexicon is None:
+    if facts.language not in LANGUAGES:
         return _only_the_narrator(text, facts)
     faults = list(_form(text, facts))
     if faults:
         return faults
-    faults += _names(text, names, lexicon)
-    read_sentences = read(text, facts, lexicon)
-    context = Context()
-    for sentence in read_sentences:
-        faults += _words(sentence, lexicon)
-        faults += Reader(facts, lexicon, context).read(sentence)
+    before = Before()
+    for sentence in sentences(text):
+        found, before = _faults(sentence, facts, before)
+        faults += found
     return faults
+
+
+@cache
+def rules_version(language: str) -> str:
+    """A hash of what judges texts of a language, and of what the narrator writes in it."""
+    here = Path(__file__).parent
+    files = [here / name for name in ("checker.py", "claims.py", "meaning.py", "reading.py", "narration.py")]
+    held = [file.read_bytes() for file in (*files, here / "grammar.lark", here / "words" / f"{language}.toml")]
+    return hashlib.sha256(b"\n".join(held)).hexdigest()[:12]
 
 
 def _only_the_narrator(text: str, facts: DayFacts) -> list[Fault]:
@@ -72,68 +56,82 @@ def _only_the_narrator(text: str, facts: DayFacts) -> list[Fault]:
 
 
 def _form(text: str, facts: DayFacts) -> Iterator[Fault]:
-    """What needs no understanding: length, digits, ids, markup."""
-    if not _LETTERS.search(PLACEHOLDER.sub(" ", text)) or len(PLACEHOLDER.sub("x", text).split()) < FEWEST_WORDS:
-        yield Fault("length", "Write whole sentences about the day.", text[:60])
-        return
-    if len(text) > LONGEST or len(sentences(text)) > MOST_SENTENCES:
-        yield Fault("length", "Write 3 to 6 sentences.", text[-60:])
+    """What needs no understanding: length, ids, how it begins."""
+    if len(text) > LONGEST or len(sentences(text)) not in SENTENCES:
+        yield Fault("length", f"Write {SENTENCES[0]} to {SENTENCES[-1]} sentences.", text[-60:])
         return
     found = PLACEHOLDER.findall(text)
     for identifier in found:
         if identifier not in facts.facts:
             said = f"{{{identifier}}} is no fact of this day: use only the ids that are listed."
             yield Fault("unknown_id", said, f"{{{identifier}}}")
-    if not found:
-        yield Fault("length", "Write the figures of the day by their ids in braces.", text[:60])
-    elif found[0] != "date":
-        yield Fault("wrong_date", "Begin with the day, {date}.", text[:60])
-    bare = PLACEHOLDER.sub(" ", text)
-    if re.search(r"[{}]", bare):
-        yield Fault("unknown_id", "Write an id in one pair of braces and nothing else in braces.", text[:60])
-    if markup := _MARKUP.search(bare):
-        yield Fault("markup", "Write plain text without markup, symbols or addresses.", markup[0])
-    for letter in bare:
-        category = unicodedata.category(letter)
-        if category[0] == "N":
-            yield Fault("digit", "Write no digits: every number stands as its id in braces.", letter)
-            return
-        if category in ("Cc", "Cf", "Co", "Cs", "Cn", "So") and letter not in "\n\u200b":
-            yield Fault("markup", "Write plain letters and punctuation.", repr(letter))
-            return
-        if category[0] == "L" and not unicodedata.name(letter, "").startswith(("LATIN", "FEMININE", "MASCULINE")):
-            yield Fault("language", f"Write in the language {facts.language!r} with Latin letters.", letter)
-            return
+    if not found or found[0] != "date":
+        yield Fault("date", "Begin with the day, {date}.", text[:60])
 
 
-def _words(sentence: Sentence, lexicon: Lexicon) -> Iterator[Fault]:
-    """Words that a summary may not have whatever the facts, and those of which nothing is known: they may name a
-    product or a circumstance, or say a direction."""
-    for item in sentence.items:
-        if item.tag == "forbidden":
-            yield Fault(item.value, _FORBIDDEN[item.value], item.said)
-        elif item.tag == "bound":
-            yield Fault("strength", "The facts are exact: write no over, under or more than before them.", item.said)
-        elif item.tag == "word" and not lexicon.is_plain(item.value):
-            yield Fault("unknown_word", "Write plain words about the figures of the facts alone.", item.said)
+@dataclass(frozen=True)
+class Before:
+    """What a sentence takes from the one before it.
+
+    Attributes:
+        metric: that it speaks of; None where it speaks of none or of several.
+        against: what it compares with; None where that is nothing or several things.
+        is_of_shop: whether it speaks of the shop at its end, and not of a product or a country.
+    """
+
+    metric: str | None = None
+    against: str | None = None
+    is_of_shop: bool = True
 
 
-def _names(text: str, names: Names, lexicon: Lexicon) -> Iterator[Fault]:
-    """Products, categories and countries in clear text, and words with a large letter that begin no sentence."""
-    for sentence in sentences(text):
-        bare = PLACEHOLDER.sub(" . ", sentence)
-        if place := countries(lexicon.language).found(bare):
-            yield Fault("name", "Write a country only by its id in braces, and none that has no id.", place)
-        if name := names.found(bare):
-            yield Fault("name", "Write a product or category only by its id in braces, and none that has no id.", name)
-        for found in re.finditer(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", sentence):
-            word = found[0]
-            if PLACEHOLDER.search(sentence, max(0, found.start() - 1)) and _in_braces(sentence, found.start()):
-                continue
-            is_first = not _LETTERS.search(sentence[: found.start()]) and "{" not in sentence[: found.start()]
-            if (word[0].isupper() and not is_first) or (is_first and len(word) > 1 and word[1:].isupper()):
-                yield Fault("name", "Write no names of your own; products and countries stand as ids.", word)
+def _faults(sentence: str, facts: DayFacts, before: Before) -> tuple[list[Fault], Before]:
+    """What is wrong in a sentence by that of its meanings of which least is true, and what the next takes from it."""
+    try:
+        claimed = [[_with(claim, before) for claim in claims] for claims in meanings(sentence, facts.language)]
+    except UnreadError as error:
+        said = "This is none of the forms, or holds a word that they do not know. It could not be read on from here."
+        return [Fault("form", said, error.at)], Before()
+    claims = [claim for each in claimed for claim in each]
+    told = {claim.metric for claim in claims if claim.kind == "told"}
+    against = {claim.against for claim in claims if claim.needs_against}
+    ids = [each for each in PLACEHOLDER.findall(sentence) if each != "date"]
+    faults: list[Fault] = []
+    of_shop = []
+    for each in claimed:
+        owned, is_of_shop = _owned(each, before.is_of_shop)
+        of_shop.append(is_of_shop)
+        faults = max(faults, [*owned, *_wrong(each, ids, facts)], key=len)
+    metric, named = (found.pop() if len(found) == 1 else None for found in (told, against))
+    return faults, Before(metric, named, all(of_shop))
 
 
-def _in_braces(sentence: str, at: int) -> bool:
-    return sentence.rfind("{", 0, at) > sentence.rfind("}", 0, at)
+def _with(claim: Claim, before: Before) -> Claim:
+    if claim.metric == IT:
+        claim = replace(claim, metric=before.metric)
+    return replace(claim, against=before.against) if claim.needs_against and claim.against is None else claim
+
+
+def _owned(claims: Iterable[Claim], is_of_shop: bool) -> tuple[list[Fault], bool]:
+    """Faults of figures of the shop that are told behind a product or a country, as though they were theirs."""
+    faults = []
+    for claim in claims:
+        if claim.kind in ("told", "shop"):
+            is_of_shop = True
+        elif claim.kind in ("product", "gain", "country"):
+            is_of_shop = False
+        elif claim.kind == "bare" and not is_of_shop:
+            faults.append(Fault("product", "Say that this is of the shop: write a clause of its own.", ""))
+    return faults, is_of_shop
+
+
+def _wrong(claims: Sequence[Claim], ids: Iterable[str], facts: DayFacts) -> Iterator[Fault]:
+    """What is wrong in claims, and the ids of a sentence of which they say nothing."""
+    for claim in dict.fromkeys(claims):
+        if fault := fault_of(claim, facts):
+            yield fault
+    known = {identifier for claim in claims for identifier in (claim.metric, *claim.facts)}
+    for identifier in ids:
+        if identifier not in known:
+            yield Fault("form", "Write what it is with each id.", f"{{{identifier}}}")
+    if not claims:
+        yield Fault("form", "The sentence says nothing of the day.", "")

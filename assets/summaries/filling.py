@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from time import monotonic
 
+from assets.summaries.checker import rules_version
 from assets.summaries.config import SummariesConfig, load_summaries_config
 from assets.summaries.facts import DayFacts, closed_days
+from assets.summaries.narration import written_in
 from assets.summaries.store import (
     Mark,
     ensure_facts,
@@ -20,7 +22,6 @@ from assets.summaries.store import (
     kept_facts,
     marks,
 )
-from assets.summaries.vocabulary import names_of
 from assets.summaries.writing import PURPOSE, Written, asked_of, write
 from resources.far import Say
 from resources.llm.client import Llm
@@ -43,19 +44,28 @@ class Filled:
     seconds: float
 
 
-def settings_hash(llm: Llm, shop: str) -> str:
-    """A hash of what summaries are made with besides the facts: settings, prompt and model."""
-    parts = [config_hash(load_summaries_config(shop, llm.watched.models_file)), llm.prompt(PURPOSE).version]
-    return hashlib.sha256("\n".join([*parts, asked_of(llm, shop)]).encode()).hexdigest()[:12]
+def settings_hash(llm: Llm, shop: Shop) -> str:
+    """A hash of what summaries are made with besides the facts: settings, prompt, model, and the checker's rules."""
+    parts = [config_hash(load_summaries_config(shop.name, llm.watched.models_file)), *_made_with(llm, shop)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def due(days: Sequence[DayFacts], there: dict[date, Mark], prompt_version: str, asked: str) -> list[DayFacts]:
-    """The days whose summary is missing, is of other facts, of another prompt or for another model, or for which no
-    model answered; the last day first, for it is waited for."""
+def _made_with(llm: Llm, shop: Shop) -> tuple[str, str, str]:
+    """The versions of the prompt and of the checker's rules, and the model that is to write."""
+    return llm.prompt(PURPOSE).version, rules_version(written_in(shop.language)), asked_of(llm, shop.name)
+
+
+def due(days: Sequence[DayFacts], there: dict[date, Mark], made_with: tuple[str, str, str]) -> list[DayFacts]:
+    """The days whose summary is missing, is of other facts or made with something else, or for which no model answered;
+    the last day first, for it is waited for.
+
+    Args:
+        made_with: the version of the prompt, that of the checker's rules, and the model that is to write.
+    """
 
     def is_due(one: DayFacts) -> bool:
         mark = there.get(one.day)
-        return mark is None or mark != Mark(one.hash, prompt_version, asked, None)
+        return mark is None or mark != Mark(one.hash, *made_with, None)
 
     return sorted(filter(is_due, days), key=lambda one: one.day, reverse=True)
 
@@ -83,13 +93,12 @@ def fill(
             days = kept_facts(connection, shop, *span)
             there = marks(connection, shop.name, *span)
             forget_summaries(connection, shop.name, sorted(there.keys() - {one.day for one in days}))
-            wanted = due(days, there, llm.prompt(PURPOSE).version, asked_of(llm, shop.name))
-            names = names_of(connection, shop.name) if wanted else None
+            wanted = due(days, there, _made_with(llm, shop))
         say(f"{len(wanted)} of {len(days)} days are to be written")
         written: list[Written] = []
-        if names is not None:
+        if wanted:
             with ThreadPoolExecutor(config.at_once, "summaries") as pool:
-                running = {pool.submit(write, llm, one, names, config.attempts, run_id) for one in wanted}
+                running = {pool.submit(write, llm, one, config.attempts, run_id) for one in wanted}
                 fresh: list[Written] = []
                 try:
                     for done in as_completed(list(running)):

@@ -52,6 +52,7 @@ create table if not exists serving.daily_summaries (
     model text not null,
     asked text not null,                -- the model that was to write it
     prompt_version text not null,
+    rules_version text not null,        -- of the checker and the narrator
     facts_hash text not null,
     tokens_in bigint not null,
     tokens_out bigint not null,
@@ -61,9 +62,13 @@ create table if not exists serving.daily_summaries (
     is_grounded boolean not null,       -- false: no model's text passed, the narrator's stands in its place
     faults text[] not null,             -- what was wrong with the refused texts
     failure text,                       -- why no model answered
+    run_id text,                        -- the run of Dagster that wrote it
     written_at timestamptz not null default clock_timestamp(),
     primary key (shop, day)
 );
+-- Warehouses of before these columns were told.
+alter table serving.daily_summaries add column if not exists rules_version text not null default '';
+alter table serving.daily_summaries add column if not exists run_id text;
 comment on table serving.daily_summaries is 'One row is the summary of one day of a shop.';
 create schema if not exists monitoring;
 create table if not exists monitoring.summary_faults (
@@ -101,6 +106,7 @@ class Mark:
 
     facts_hash: str
     prompt_version: str
+    rules_version: str
     asked: str
     failure: str | None
 
@@ -113,9 +119,11 @@ class Summary:
         language: in which it is written.
         text: with the ids of facts in braces.
         rendered: with the facts.
+        rules_version: of the checker and the narrator.
         is_grounded: False where no model's text passed, and the narrator's stands in its place.
         faults: what was wrong with the refused texts.
         failure: why no model answered.
+        run_id: of the run of Dagster that wrote it.
     """
 
     shop: str
@@ -126,6 +134,7 @@ class Summary:
     entry: str
     model: str
     prompt_version: str
+    rules_version: str
     facts_hash: str
     tokens_in: int
     tokens_out: int
@@ -135,6 +144,7 @@ class Summary:
     is_grounded: bool
     faults: tuple[str, ...]
     failure: str | None
+    run_id: str | None
     written_at: datetime
 
 
@@ -207,7 +217,7 @@ def facts_of(connection: psycopg.Connection, shop: Shop, day: date) -> DayFacts 
 def marks(connection: psycopg.Connection, shop: str, first: date, last: date) -> dict[date, Mark]:
     """What the stored summaries of a shop's days were made of."""
     rows = connection.execute(
-        "select day, facts_hash, prompt_version, asked, failure from serving.daily_summaries"
+        "select day, facts_hash, prompt_version, rules_version, asked, failure from serving.daily_summaries"
         " where shop = %s and day between %s and %s",
         [shop, first, last],
     )
@@ -221,12 +231,14 @@ def keep_summaries(connection: psycopg.Connection, written: Iterable[Written], r
         connection.execute("delete from serving.daily_summaries where shop = %s and day = %s", [facts.shop, facts.day])
         connection.execute(
             "insert into serving.daily_summaries (shop, day, language, text, rendered, entry, model, asked,"
-            " prompt_version, facts_hash, tokens_in, tokens_out, cost, seconds, attempts, is_grounded, faults, failure)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " prompt_version, rules_version, facts_hash, tokens_in, tokens_out, cost, seconds, attempts, is_grounded,"
+            " faults, failure, run_id)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 *(facts.shop, facts.day, one.language, one.text, one.rendered, one.entry, one.model, one.asked),
-                *(one.prompt_version, facts.hash, one.tokens_in, one.tokens_out, one.cost, one.seconds, one.attempts),
-                *(one.is_grounded, [said for text in refused for said in text.said], one.failure),
+                *(one.prompt_version, one.rules_version, facts.hash, one.tokens_in, one.tokens_out, one.cost),
+                *(one.seconds, one.attempts, one.is_grounded, [said for text in refused for said in text.said]),
+                *(one.failure, run_id),
             ],
         )
         for attempt, text in enumerate(refused, 1):
@@ -258,15 +270,16 @@ def summaries(
     if not _is_there(connection, SUMMARIES):
         return []
     rows = connection.execute(
-        "select shop, day, language, text, rendered, entry, model, prompt_version, facts_hash, tokens_in, tokens_out,"
-        " cost, seconds, attempts, is_grounded, faults, failure, written_at from serving.daily_summaries"
+        "select shop, day, language, text, rendered, entry, model, prompt_version, rules_version, facts_hash,"
+        " tokens_in, tokens_out, cost, seconds, attempts, is_grounded, faults, failure, run_id, written_at"
+        " from serving.daily_summaries"
         " where shop = %s and day between coalesce(%s, '-infinity'::date) and coalesce(%s, 'infinity'::date)"
         " order by day desc limit %s",
         [shop, first, last, most],
     )
     found: list[Summary] = []
-    for *before, faults, failure, written_at in rows:
-        found.append(Summary(*before, tuple(faults), failure, written_at))  # type: ignore[call-arg]
+    for *before, faults, failure, run_id, written_at in rows:
+        found.append(Summary(*before, tuple(faults), failure, run_id, written_at))  # type: ignore[call-arg]
     return found
 
 

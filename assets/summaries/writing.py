@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
-from assets.summaries.checker import check
+from assets.summaries.checker import check, rules_version
 from assets.summaries.claims import Fault
 from assets.summaries.facts import DayFacts, Fact
 from assets.summaries.formatting import render
 from assets.summaries.narration import narrate, written_in
-from assets.summaries.vocabulary import Names
 from resources.llm.client import Completion, Llm, LlmError, Message, Request
 from resources.llm.narrator import MODEL as NARRATOR
 
@@ -54,6 +53,7 @@ class Written:
         asked: the model that was to write it.
         cost: of all attempts, in dollars; None where no price is known.
         attempts: texts that models wrote for it.
+        rules_version: of the checker and the narrator.
         is_grounded: False where no model's text passed, and the narrator's stands in its place.
         failure: why no model answered.
     """
@@ -66,6 +66,7 @@ class Written:
     model: str
     asked: str
     prompt_version: str
+    rules_version: str
     tokens_in: int
     tokens_out: int
     cost: float | None
@@ -83,11 +84,10 @@ def asked_of(llm: Llm, shop: str) -> str:
     return config.entries[config.use[0]].model
 
 
-def write(llm: Llm, facts: DayFacts, names: Names, attempts: int = 2, run_id: str | None = None) -> Written:
+def write(llm: Llm, facts: DayFacts, attempts: int = 2, run_id: str | None = None) -> Written:
     """The summary of a day: a model's text that the checker passes, else the narrator's.
 
     Args:
-        names: what the shop's products, categories and countries are called.
         attempts: so often a model is asked; each time after the first with what was wrong.
 
     Raises:
@@ -116,7 +116,7 @@ def write(llm: Llm, facts: DayFacts, names: Names, attempts: int = 2, run_id: st
             failure = "; ".join(answer.failures) or None
             passed = failure is None
             break
-        faults = check(answer.text, spoken, names)
+        faults = check(answer.text, spoken)
         passed = not faults
         if faults:
             refused.append(Refused(_storable(answer.text), answer.entry, answer.model, tuple(faults)))
@@ -132,6 +132,7 @@ def write(llm: Llm, facts: DayFacts, names: Names, attempts: int = 2, run_id: st
         model=answers[-1].model if passed else NARRATOR,
         asked=asked_of(llm, facts.shop),
         prompt_version=prompt.version,
+        rules_version=rules_version(language),
         tokens_in=sum(answer.tokens_in for answer in answers),
         tokens_out=sum(answer.tokens_out for answer in answers),
         cost=sum(costs) if costs else None,
@@ -144,21 +145,12 @@ def write(llm: Llm, facts: DayFacts, names: Names, attempts: int = 2, run_id: st
     )
 
 
-def listed(facts: DayFacts) -> list[Fact]:
-    """The facts that a model is told of: not those of which a change says the same."""
-    return [
-        fact
-        for fact in facts.facts.values()
-        if fact.against is None or fact.is_change or facts.change(str(fact.metric), fact.against) is None
-    ]
-
-
 def _question(facts: DayFacts) -> str:
     """What a model is asked: no value and no title is in it, for what is not there can be neither copied nor obeyed."""
     from babel import Locale
 
     language = Locale("en").languages[facts.language]
-    lines = [f"{{{fact.id}}} | {fact.said} | {_direction(fact)}" for fact in listed(facts)]
+    lines = [f"{{{fact.id}}} | {fact.said} | {_direction(fact)}" for fact in facts.facts.values()]
     return "\n".join(["The facts:", "", *lines, "", f"Write the summary in {language}."])
 
 

@@ -225,7 +225,8 @@ def _settings(domain: str, shop: str) -> str:
     from resources.models import config_hash
 
     if domain == "summaries":
-        return settings_hash(Llm(get_settings()), shop)
+        settings = get_settings()
+        return settings_hash(Llm(settings), load_shops(settings.shops_file)[shop])
     return config_hash({"recommender": load_recommender_config, "search": load_search_config}[domain](shop))
 
 

@@ -68,6 +68,7 @@ class DailySummary(BaseModel):
     text: str
     model: str = Field(description="What wrote the text; narrator/v1 is no language model.", examples=["narrator/v1"])
     prompt_version: str
+    rules_version: str
     facts_hash: str
     is_grounded: bool = Field(
         description="False where what a language model wrote did not hold against the facts, or none answered: the "
@@ -150,6 +151,7 @@ def rendered(summary: Summary, facts: DayFacts | None) -> DailySummary:
         text=summary.rendered,
         model=summary.model,
         prompt_version=summary.prompt_version,
+        rules_version=summary.rules_version,
         facts_hash=summary.facts_hash,
         is_grounded=summary.is_grounded,
         is_current=facts is not None and facts.hash == summary.facts_hash,

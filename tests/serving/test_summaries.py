@@ -56,6 +56,7 @@ def written(facts: DayFacts) -> Written:
         model="openai/stand-in",
         asked="openai/stand-in",
         prompt_version="0123456789ab",
+        rules_version="ba9876543210",
         tokens_in=200,
         tokens_out=50,
         cost=0.0125,

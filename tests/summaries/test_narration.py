@@ -14,11 +14,9 @@ from assets.summaries.checker import check
 from assets.summaries.facts import AGAINST, DayFacts, Fact
 from assets.summaries.formatting import PLACEHOLDER, render
 from assets.summaries.narration import MOST_SENTENCES, narrate, note, written_in
-from assets.summaries.vocabulary import Names
 from tests.summaries.made import MONDAY, Books, three_weeks
 
 DAY = date(2026, 11, 21)
-NAMES = Names.of(["Blue mug", "Felt hat", "Red scarf"], ["Germany", "Brazil"])
 
 
 def fact(name: str, kind: str, value: object, metric: str | None = None, **more: object) -> Fact:
@@ -102,7 +100,7 @@ DAYS = dict(every_kind_of_day())
 def test_of_every_kind_of_day_the_checker_passes_what_is_said(kind: str) -> None:
     facts = DAYS[kind]
     text = narrate(facts)
-    assert check(text, facts, NAMES) == [], text
+    assert check(text, facts) == [], text
     assert "{" not in render(text, facts)
     assert 2 <= text.count(". ") + 1 <= MOST_SENTENCES
 
@@ -149,5 +147,5 @@ def test_no_number_is_written_but_by_its_id(shop: Books) -> None:
     for one in shop.snapshot().days:
         text = narrate(one)
         assert not [sign for sign in PLACEHOLDER.sub("", text) if sign.isdigit()]
-        assert check(text, one, NAMES) == [], text
+        assert check(text, one) == [], text
     assert one.day == MONDAY + timedelta(days=20)

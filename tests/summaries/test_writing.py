@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from assets.summaries.facts import DayFacts, Fact
+from assets.summaries.facts import DayFacts
 from assets.summaries.narration import narrate
-from assets.summaries.vocabulary import Names
-from assets.summaries.writing import STAND_IN, Written, asked_of, listed, write
+from assets.summaries.writing import STAND_IN, Written, asked_of, write
 from resources.llm.client import Llm
 from resources.settings import load_settings
 from tests.standins.llm import (
@@ -30,7 +29,7 @@ from tests.standins.llm import (
     out_of_order,
     too_many,
 )
-from tests.summaries.test_narration import NAMES, day, fact, sales
+from tests.summaries.test_narration import day, fact, sales
 
 GOOD = "On {date} there were {orders} orders. Revenue was {revenue_vs_day_before} above the day before."
 WRONG = "On {date} there were {orders} orders. Revenue was {revenue_vs_day_before} below the day before."
@@ -63,8 +62,8 @@ def impatient(server: LlmServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return Llm(load_settings(home=tmp_path), file)
 
 
-def written(llm: Llm, facts: DayFacts = FACTS, names: Names = NAMES) -> Written:
-    return write(llm, facts, names)
+def written(llm: Llm, facts: DayFacts = FACTS) -> Written:
+    return write(llm, facts)
 
 
 def test_a_true_text_is_published_with_what_it_took(llm: Llm, server: LlmServer) -> None:
@@ -213,25 +212,3 @@ def test_a_portuguese_shop_is_written_to_in_portuguese(llm: Llm, server: LlmServ
     assert (made.text, made.language) == (text, "pt")
     assert "12% acima" in made.rendered
     assert server.requests[0].said.endswith("Write the summary in Portuguese.")
-
-
-def test_the_example_of_the_prompt_would_be_published(llm: Llm, server: LlmServer) -> None:
-    example = llm.prompt("summary").text.split("\n\n")[-1]
-    held = day(
-        *sales(12, 0.12, -0.3, None),
-        fact("faller_1", "product", "Felt hat", product_id="h"),
-        fact("faller_1_change", "money", Decimal(-30), product_id="h"),
-    )
-    server.answer = lambda body: example
-    made = written(llm, held)
-    assert (made.text, made.refused) == (example, ())
-
-
-def test_facts_that_a_change_says_again_are_not_listed() -> None:
-    names = [one.id for one in listed(FACTS)]
-    assert "revenue_vs_day_before" in names
-    assert "revenue_day_before" not in names
-    alone = day(*sales(12), Fact("orders_day_before", "count", 0, "orders", "day_before", None, "orders"))
-    assert "orders_day_before" in [one.id for one in listed(alone)]
-    money = fact("revenue_trend", "money", Decimal(3), "revenue")
-    assert "revenue_trend" in [one.id for one in listed(day(money))]
