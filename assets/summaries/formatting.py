@@ -17,6 +17,8 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 """A fact's id as a text writes it."""
 LONGEST_NAME = 120
 """So many characters of a product's title are shown."""
+_DATES = {"pt": "d 'de' MMMM 'de' y '('EEEE')'"}
+"""Portuguese weekdays are of two genders, which the word before a date would have to know: the number comes first."""
 _POINTS = {"en": ("percentage point", "percentage points"), "pt": ("ponto percentual", "pontos percentuais")}
 
 
@@ -32,7 +34,7 @@ def formatted(fact: Fact, language: str) -> str:
     locale = _locale(language)
     value = fact.value
     if isinstance(value, date):
-        return format_date(value, "full", locale=locale)
+        return format_date(value, _DATES.get(locale.language, "full"), locale=locale)
     if isinstance(value, str):
         return _country(value, locale) if fact.kind == "country" else _name(value)
     shown = _shown(fact)
@@ -80,17 +82,26 @@ def _name(text: str) -> str:
 
 
 def _country(value: str, locale: Locale) -> str:
-    """A country by its ISO code or English name, in the language; what is neither stays as the source has it."""
+    """A country by its ISO code, its English name or its own, in the language; else as the source has it."""
     code = value if value in locale.territories else _codes().get(value.casefold(), "")
     return _name(locale.territories.get(code, value))
 
 
 @cache
 def _codes() -> dict[str, str]:
-    from babel import Locale
+    from babel import Locale, UnknownLocaleError
+    from babel.languages import get_official_languages
 
+    codes: dict[str, str] = {}
     # Two letters are countries; three digits are continents and the world.
-    return {name.casefold(): code for code, name in Locale("en").territories.items() if len(code) == 2}
+    for code in (each for each in Locale("en").territories if len(each) == 2):
+        for language in ("en", *get_official_languages(code, regional=False, de_facto=True)):
+            try:
+                name = Locale.parse(language).territories.get(code)
+            except (UnknownLocaleError, ValueError):
+                continue
+            codes.setdefault((name or code).casefold(), code)
+    return codes
 
 
 @cache

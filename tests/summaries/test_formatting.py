@@ -31,9 +31,10 @@ WRITTEN = {
     "rating": (fact("rating", 4.2), "4.20", "4,20"),
     "difference": (fact("difference", -0.251, name="rating_vs_trend"), "0.25", "0,25"),
     "nothing": (fact("percent", -0.0001, name="orders_vs_trend"), "0%", "0%"),
-    "date": (fact("date", DAY), "Saturday, November 21, 2026", "sábado, 21 de novembro de 2026"),
+    "date": (fact("date", DAY), "Saturday, November 21, 2026", "21 de novembro de 2026 (sábado)"),
     "code": (fact("country", "BR"), "Brazil", "Brasil"),
     "country": (fact("country", "Germany"), "Germany", "Alemanha"),
+    "its own name": (fact("country", "España"), "Spain", "Espanha"),
     "no country": (fact("country", "EIRE"), "EIRE", "EIRE"),
     "product": (fact("product", "Blue\n mug  {orders}"), "Blue mug {orders}", "Blue mug {orders}"),
 }

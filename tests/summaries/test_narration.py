@@ -113,7 +113,7 @@ def test_english_and_portuguese_are_said_as_they_are_spoken() -> None:
     )
     portuguese = day(*held, language="pt")
     assert render(narrate(portuguese), portuguese) == (
-        "Em sábado, 21 de novembro de 2026 houve 12 pedidos, com receita de R$\xa01.200,00. A receita ficou 12%"
+        "Em 21 de novembro de 2026 (sábado) houve 12 pedidos, com receita de R$\xa01.200,00. A receita ficou 12%"
         " acima do dia anterior e 30% abaixo do mesmo dia da semana anterior."
         " A receita ficou sem alteração em relação ao"
         " esperado."
