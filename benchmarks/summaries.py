@@ -1,8 +1,8 @@
-"""Summaries: seconds for a month of each shop's days with the narrator, and what the checker lets pass and refuses.
+"""Summaries: seconds for a month of each shop's days with the narrator.
 
     python -m benchmarks.summaries --home HOME
 
-The last month of the home's summaries is written anew, by the narrator. The second part needs no home: it is
+The last month of the home's summaries is written anew, by the narrator. What the checker lets pass and refuses is told by
 `python -m benchmarks.summary_faults`.
 """
 
@@ -20,7 +20,6 @@ from assets.summaries.config import SummariesConfig
 from assets.summaries.facts import closed_days, read
 from assets.summaries.filling import fill
 from assets.summaries.store import ensure_facts, ensure_summaries, forget_summaries, keep_facts
-from benchmarks import summary_faults
 from benchmarks.measure import scratch
 from resources.embedded_postgres import release
 from resources.llm.client import Llm
@@ -79,8 +78,6 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
     measure(parser.parse_args().home)
-    print()
-    summary_faults.measure()
 
 
 if __name__ == "__main__":
