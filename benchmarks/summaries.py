@@ -2,7 +2,7 @@
 
     python -m benchmarks.summaries --home HOME
 
-The last month of the home's summaries is written anew, by the narrator. What the checker lets pass and refuses is told by
+The last month of the home's summaries is written anew, by the narrator. What the checker lets pass is told by
 `python -m benchmarks.summary_faults`.
 """
 
