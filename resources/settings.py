@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     qdrant_replicas: int = Field(1, ge=1, le=16, validation_alias="QDRANT_REPLICAS")
     qdrant_quantization: Literal["none", "int8"] = Field("none", validation_alias="QDRANT_QUANTIZATION")
     api_poll_seconds: float = Field(5.0, ge=0.1, le=20.0, validation_alias="CARTOGRAPH_API_POLL_SECONDS")
+    api_body_seconds: float = Field(30.0, ge=1.0, le=600.0, validation_alias="CARTOGRAPH_API_BODY_SECONDS")
     records_days: int = Field(90, ge=2, le=3650, validation_alias="CARTOGRAPH_RECORDS_DAYS")
     dbt_threads: int = Field(4, ge=1, le=64, validation_alias="CARTOGRAPH_DBT_THREADS")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from assets.search.untrusted import visible
 from assets.search.where import filter_of
 from resources.embedder import Embedder
 from resources.vectors.bm25 import Bm25
@@ -118,12 +119,12 @@ class Searcher:
 
 
 def cleaned(text: str) -> str:
-    """A query without control characters.
+    """A query without characters that nobody sees.
 
     Raises:
         SearchError: nothing is left of it, or it is too long.
     """
-    kept = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
+    kept = visible(text)
     if not kept:
         raise SearchError("the query is empty; write what is looked for")
     if len(kept) > LONGEST:

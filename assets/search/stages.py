@@ -54,9 +54,10 @@ create index if not exists answers_by_shop on monitoring.answers (shop, answered
 comment on table monitoring.answers is
     'One row is one question: what was searched for and found, how long each stage took, and what came of it.';
 comment on column monitoring.answers.question_hash is
-    'The question itself is not kept; questions that are the same have the same hash.';
+    'Questions that are the same have the same hash. Where nothing was said before, the query is the question itself.';
 comment on column monitoring.answers.query is
-    'What was searched for, without addresses of e-mail, telephone numbers and numbers of cards.';
+    'What was searched for: the question, made one that stands for itself, without addresses of e-mail, telephone'
+    ' numbers and numbers of cards, accounts and taxpayers. Names that a customer wrote stay.';
 comment on column monitoring.answers.retrieved is
     'The products found, the most relevant first, each with its score, its relevance, and whether the model saw it.';
 comment on column monitoring.answers.seconds is

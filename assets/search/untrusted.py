@@ -13,6 +13,8 @@ from assets.search.vocabulary import WORDS
 
 _DROPPED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
 """Categories of characters that nobody sees: controls, marks of direction, halves of characters, private use."""
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Those of other categories (Unicode's Default_Ignorable_Code_Point): joiners, fillers, selectors of variants."""
 
 _SPEAK = (
     "(?:say|tell|reply|respond|answer|output|print|write|repeat|recite|reveal|disclose|append|include|mention|state|"
@@ -32,9 +34,27 @@ _PRICE = re.compile(
     re.IGNORECASE,
 )
 _PERSONAL = re.compile(
-    r"\b[\w.+-]+@[\w-]+\.[\w.-]+\b"  # an address of e-mail
-    r"|(?<!\w)\+\d[\d\s().\-]{7,}\d"  # a telephone number
-    r"|\b(?:\d[ -]?){13,19}\b"  # a number of a card or an account
+    # Addresses of e-mail, also with "[at]".
+    r"[\w.+%-]{1,64}\s?(?:@|[\[({]\s?at\s?[\])}])\s?[\w-]{1,63}(?:\s?\.\s?[\w-]{1,63}){1,8}"
+    # IBAN (ISO 13616): a country, two digits, a bank that may be letters, then groups with digits.
+    r"|\b[a-z]{2}\d{2}[ -]?[a-z\d]{4}(?:[ -]?(?=[a-z]{0,3}\d)[a-z\d]{1,4}){2,8}\b"
+    # Numbers of cards, in whatever groups.
+    r"|(?<!\d)\d(?:[ .-]?\d){12,18}(?!\d)"
+    # CPF and CNPJ of Brazil, the social security number of the United States.
+    r"|(?<!\d)\d{2,3}[. ]\d{3}[. ]\d{3}[-/ .](?:\d{4}[- ])?\d{2}(?!\d)"
+    r"|(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)"
+    # Telephone numbers: international; with the 0 of national ones; of North America; of Brazil; in three or four
+    # groups, as in Spain, Portugal and Poland; and shorter ones where it is said what they are.
+    r"|(?<!\w)\+\s?\d(?:[\s().\-/]{0,3}\d){7,14}"
+    r"|(?<![\w.,])\(?0(?:[\s().\-/]{0,2}\d){8,12}(?!\d)"
+    r"|(?<![\w.,])(?:1[ .-]?)?(?:\([2-9]\d{2}\)\s?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]?\d{4}(?!\d)"
+    r"|(?<![\w.,])(?:\([1-9]\d\)\s?9?\d{4}[ -]?|[1-9]\d[ -]9?\d{4}-|9\d{4}-)\d{4}(?!\d)"
+    r"|(?<![\w.,])[26-9]\d{2}(?:([ .-])\d{3}\1|([ .-])\d{2}\2\d{2}\2)(?:\d{3}|\d{2})(?!\d)"
+    r"|\b(?:tel|telephone|telefone|fone|phone|mobile|cell|celular|fax|whats ?app|zap|call|ring|ligue|my number)\b"
+    r"(?:[\s:.=-]|\b(?:me|us|my|number|no|nr|is|on|at|para|o|é)\b){0,8}\d(?:[\s().\-/]{0,2}\d){5,14}"
+    # Any other number of so many digits is one of a telephone, a person or an account.
+    r"|\d{9,}",
+    re.IGNORECASE,
 )
 
 
@@ -45,16 +65,20 @@ def plain(text: str, longest: int) -> str:
         longest: characters; what is more is cut off behind a word.
     """
     # An expanded text can be many times as long as it was, so it is cut twice.
-    folded = unicodedata.normalize("NFKC", text[: 4 * longest])
-    kept = "".join(" " if mark.isspace() else mark for mark in folded if _is_seen(mark))
-    words = " ".join(kept.split())
+    words = visible(unicodedata.normalize("NFKC", text[: 4 * longest]))
     if len(words) <= longest:
         return words
     return words[:longest].rsplit(" ", 1)[0]
 
 
-def _is_seen(mark: str) -> bool:
-    return mark.isspace() or unicodedata.category(mark) not in _DROPPED
+def visible(text: str) -> str:
+    """A text without characters that nobody sees, on one line: "w\u200barm" is "warm"."""
+    kept = (
+        " " if mark.isspace() else mark
+        for mark in _UNSEEN.sub("", text)
+        if mark.isspace() or unicodedata.category(mark) not in _DROPPED
+    )
+    return " ".join("".join(kept).split())
 
 
 @cache
@@ -95,8 +119,12 @@ def priceless(title: str) -> str:
 
 
 def impersonal(text: str) -> str:
-    """A text without addresses of e-mail, telephone numbers and numbers of cards."""
-    return _PERSONAL.sub("…", text)
+    """A text, as people see it, without what names a person in a known form.
+
+    These are addresses of e-mail; telephone numbers; numbers of cards, bank accounts and taxpayers. It errs on the side
+    of taking out. A name or a street has no form to know it by, and stays.
+    """
+    return _PERSONAL.sub("…", visible(unicodedata.normalize("NFKC", text)))
 
 
 def data(name: str, value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from orchestration.cli.search import searchable
 from orchestration.cli.session import console
 from resources.embedder import Embedder
 from resources.llm.client import Llm
+from resources.llm.engine import FAILED, Asker
 from resources.settings import get_settings
 from resources.shops import Shop
 from resources.vectors import connect
@@ -24,13 +26,17 @@ from resources.warehouse import Warehouse
 
 
 def run_ask(question: str, shop_name: str | None) -> int:
-    """Answer a question on the screen, as it is written; 1 where the answer is a refusal."""
+    """Answer a question on the screen, as it is written; 1 where the answer is a refusal.
+
+    Which models were to answer and did not is said on standard error.
+    """
     shop = searchable(shop_name)
     out = console()
     with answerer(shop) as asked:
         began = time.monotonic()
         sources: Sequence[Source] = ()
-        for event in asked.answer(question):
+        asker = Asker()
+        for event in asked.answer(question, asker=asker):
             match event:
                 case Sources(products):
                     sources = products
@@ -41,6 +47,8 @@ def run_ask(question: str, shop_name: str | None) -> int:
                 case Done(answer):
                     out.print("\n")
                     show_sources(answer, sources)
+                    for line in failures_of(asker):
+                        print(line, file=sys.stderr)
                     out.print(said_of(answer, time.monotonic() - began), markup=False, soft_wrap=True)
                     return 1 if answer.refused else 0
     raise AssertionError("an answer ends with Done")
@@ -71,6 +79,11 @@ def show_sources(answer: Answer, sources: Sequence[Source]) -> None:
         price = "" if source.price is None else f"{source.price:,.2f} {source.currency or ''}".rstrip()
         table.add_row(escape(source.product_id), escape(source.title), price)
     console().print(table)
+
+
+def failures_of(asker: Asker) -> list[str]:
+    """A line for each entry of config/models.yaml that was to answer and did not, with its reason."""
+    return [f"{tried.entry} did not answer: {tried.reason}" for tried in asker.tried if tried.outcome in FAILED]
 
 
 def said_of(answer: Answer, seconds: float) -> str:

@@ -88,7 +88,9 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the port.")] = 1,
 ) -> None:
-    """Serve the API: recommendations, events, health, metrics; its pages are at /docs. Ctrl-C stops it.
+    """Serve the API: recommendations, search, answers, summaries, events, health, metrics; its pages are at /docs.
+
+    Ctrl-C stops it, once what is under way is answered.
 
     `cartograph up` starts it too. New champions are served within seconds, without a restart.
 
@@ -126,7 +128,9 @@ def simulate(
     ] = None,
     until: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="The last day. Default: yesterday by the shop's clock.", show_default=False),
+        typer.Option(
+            metavar="YYYY-MM-DD", help="The last day. Default: yesterday by the shop's clock.", show_default=False
+        ),
     ] = None,
     drift: Annotated[
         list[str] | None,
@@ -136,7 +140,7 @@ def simulate(
     ] = None,
     start: Annotated[
         list[str] | None,
-        typer.Option("--from", metavar="DATE", help="The first day on which --drift holds.", show_default=False),
+        typer.Option("--from", metavar="YYYY-MM-DD", help="The first day on which --drift holds.", show_default=False),
     ] = None,
 ) -> None:
     """Write simulated shops into the inbox, in the schemas and file formats of the public sets.
@@ -392,7 +396,7 @@ def summary(
     ] = None,
     day: Annotated[
         str | None,
-        typer.Option("--date", metavar="DATE", help="The day. Default: the last one.", show_default=False),
+        typer.Option("--date", metavar="YYYY-MM-DD", help="The day. Default: the last one.", show_default=False),
     ] = None,
     facts: Annotated[
         bool, typer.Option("--facts", help="Show all facts of the day, not only those that the text names.")

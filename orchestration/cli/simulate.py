@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from orchestration.cli.session import SIMULATED, CommandError, claim_home, console, shown
+from resources.days import day_of
 from resources.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -126,9 +127,9 @@ def _drifts(kinds: Sequence[str], starts: Sequence[str]) -> list[tuple[str, date
 
 def _day(text: str, option: str) -> date:
     try:
-        return date.fromisoformat(text)
+        return day_of(text)
     except ValueError as error:
-        raise CommandError(f"{option} {text!r} is not a date; write it as 2026-01-31.") from error
+        raise CommandError(f"{option} {text!r}: {error}.") from error
 
 
 def _able(profiles: dict[str, Profile], kinds: Sequence[str]) -> list[str]:

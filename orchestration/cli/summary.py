@@ -12,6 +12,7 @@ from assets.summaries.facts import METRICS, Against, DayFacts, Fact
 from assets.summaries.formatting import PLACEHOLDER, formatted
 from assets.summaries.store import Summary, facts_of, span_of, summary_of
 from orchestration.cli.session import CommandError, console, shop_named
+from resources.days import day_of
 from resources.llm.narrator import MODEL as NARRATOR
 from resources.settings import get_settings
 from resources.shops import Shop, load_shops
@@ -136,9 +137,9 @@ def _parsed(day: str | None) -> date | None:
     if day is None:
         return None
     try:
-        return date.fromisoformat(day)
-    except ValueError:
-        raise CommandError(f"--date {day!r} is no day; write it as 2026-03-01.") from None
+        return day_of(day)
+    except ValueError as error:
+        raise CommandError(f"--date {day!r}: {error}.") from error
 
 
 def _missing(shop: str, day: date | None, span: tuple[date, date] | None) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from resources.llm import engine
-from resources.llm.circuits import Circuits
-from resources.llm.config import LlmConfig, api_key
-from resources.llm.engine import Asker, EngineError, LeftError
+from resources.llm.circuits import Circuits, Open
+from resources.llm.config import Entry, LlmConfig, api_key, missing_key
+from resources.llm.engine import Asker, EngineError, LeftError, Tried
 from resources.llm.prompts import PROMPTS_DIR, Prompt
 from resources.llm.records import Asked, BudgetError, Cached, Ledger, MemoryLedger, Outcome, TableLedger
 from resources.llm.think import Cutter
@@ -102,8 +102,20 @@ class Restart:
 Event = Piece | Restart | Completion
 
 
+def prepare(entries: Iterable[Entry]) -> None:
+    """What entries need before they are asked: their libraries, and their prices; without a price the log says so."""
+    given = list(entries)
+    engine.ready(entry.model for entry in given)
+    for entry in given:
+        engine.cost_of(entry.model, entry.prices, engine.Usage(0, 0))
+
+
 class _NextError(Exception):
     """An entry does not answer; the message says why."""
+
+    def __init__(self, message: str, outcome: engine.Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class Llm:
@@ -144,6 +156,10 @@ class Llm:
         """
         return self.watched.config("llm", LlmConfig, shop)
 
+    def standing(self, name: str, entry: Entry) -> Open | None:
+        """How long an entry has not answered in this process, and why; None where it may be asked."""
+        return self._circuits.standing(name, entry)
+
     def complete(self, request: Request, is_fresh: bool = False) -> Completion:
         """What the first entry says that answers, or what it has said to the same input under the same prompt before.
 
@@ -182,6 +198,10 @@ class Llm:
             if request.asker.has_left:
                 raise LeftError
             asking = _Asking(self._ledger, self._circuits, request, config, name, began)
+
+            def tell(outcome: engine.Outcome, reason: str | None = None, name: str = name) -> None:
+                request.asker.tried.append(Tried(request.purpose, name, outcome, reason))
+
             try:
                 completion = None
                 if reads_cache:
@@ -191,8 +211,13 @@ class Llm:
                     if writes_cache:
                         asking.keep(completion)
             except _NextError as error:
+                tell(error.outcome, str(error))
                 failures.append(f"{name}: {error}")
+            except (GeneratorExit, LeftError):
+                tell("left")
+                raise
             else:
+                tell("cached" if completion.is_cached else "stopped" if asking.is_stopped else "answered")
                 yield replace(completion, failures=tuple(failures), seconds=time.monotonic() - began)
                 return
         raise LlmError(
@@ -231,7 +256,7 @@ class _Asking:
         )
         self.stream: engine.Stream | None = None
         self.tokens_in = self.tokens_out = self.attempts = 0
-        self.has_shown = False
+        self.has_shown = self.is_stopped = False
 
     def _input_hash(self) -> str:
         """Of all that the answer depends on, besides the prompt's version and the model."""
@@ -252,7 +277,7 @@ class _Asking:
         try:
             found = self.ledger.cached(self.asked)
         except WarehouseError as error:
-            raise _NextError(str(error)) from error
+            raise _NextError(str(error), "unasked") from error
         if found is None or not self.request.is_whole(found.text):
             return None
         self.ledger.write(
@@ -278,12 +303,12 @@ class _Asking:
         """Ask, again where that may help, and write down what came of it."""
         key = api_key(self.entry)
         if key is None and self.entry.api_key_variable is not None:
-            raise _NextError(f"{self.entry.api_key_variable} is not set; set it in the environment or in .env")
+            raise _NextError(missing_key(self.entry.api_key_variable), "unasked")
         if time.monotonic() >= self.deadline:
-            raise _NextError(f"no time is left of {self.config.deadline_seconds:g} s")
+            raise _NextError(f"no time is left of {self.config.deadline_seconds:g} s", "unasked")
         paused = self.circuits.paused(self.name, self.entry, self.silence)
         if paused is not None:
-            raise _NextError(paused)
+            raise _NextError(paused, "paused")
         call = engine.Call(
             model=self.entry.model,
             messages=self.messages,
@@ -294,7 +319,11 @@ class _Asking:
             silence_seconds=self.silence,
             narrate=self.request.narrate,
         )
-        number = self._reserve()
+        try:
+            number = self._reserve()
+        except _NextError:
+            self.circuits.undecided(self.name, self.entry)
+            raise
         began = time.monotonic()
 
         def settle(status: Literal["ok", "failed"], error: str | None) -> None:
@@ -307,18 +336,25 @@ class _Asking:
         try:
             text = yield from self._attempts(call)
         except EngineError as error:
-            if error.is_down:
+            # The narrator is code of ours: it is always there.
+            if error.is_down and not self.entry.is_narrator:
                 pause = max(self.config.pause_seconds, error.pause or 0.0)
                 self.circuits.failed(self.name, self.entry, str(error), pause)
+            else:
+                self.circuits.answered(self.name, self.entry)
             settle("failed", str(error))
-            raise _NextError(str(error)) from error
+            raise _NextError(str(error), "down" if error.is_down else "unusable") from error
         except EnoughError:
+            self.is_stopped = True
+            self.circuits.answered(self.name, self.entry)
             settle("failed", "stopped: what it said is of no use")
             return self._completion(self._taken(""))
         except (GeneratorExit, LeftError):
+            self.circuits.undecided(self.name, self.entry)
             settle("failed", "whoever asked has left")
             raise
         except BaseException as error:
+            self.circuits.undecided(self.name, self.entry)
             settle("failed", type(error).__name__)
             raise
         self.circuits.answered(self.name, self.entry)
@@ -343,7 +379,7 @@ class _Asking:
         try:
             return self.ledger.reserve(self.asked, most, self.config.budget)
         except (BudgetError, WarehouseError) as error:
-            raise _NextError(str(error)) from error
+            raise _NextError(str(error), "unasked") from error
 
     def _attempts(self, call: engine.Call) -> Generator[Event, None, str]:
         while True:
@@ -398,9 +434,9 @@ class _Asking:
             self.tokens_out += stream.usage.tokens_out
         text = said.strip()
         if not text:
-            raise EngineError("said nothing", may_pass=True, is_down=False)
+            raise EngineError("said nothing", may_pass=True)
         if not self.request.is_whole(text):
-            raise EngineError("the answer does not end as it should", may_pass=True, is_down=False)
+            raise EngineError("the answer does not end as it should", may_pass=True)
         return text
 
     def _taken(self, text: str) -> Cached:

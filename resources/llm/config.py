@@ -40,7 +40,7 @@ class Entry(_Strict):
     max_tokens: Tokens | None = None
     """In place of the general one: models that reason need more."""
     prices: Prices | None = None
-    """For models of which litellm knows no price."""
+    """For models of which litellm knows no price: without one, the dollars of the budget cannot be kept."""
 
     @property
     def is_narrator(self) -> bool:
@@ -87,6 +87,11 @@ class LlmConfig(_Strict):
             if name not in entries:
                 raise ValueError(f"there is no entry {name!r}, only {', '.join(entries)}")
         return use
+
+
+def missing_key(variable: str) -> str:
+    """What is said of a key that is nowhere."""
+    return f"{variable} is not set; set it in the environment or in .env"
 
 
 def api_key(entry: Entry) -> SecretStr | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from resources.llm import narrator
 from resources.llm.config import Prices
@@ -27,6 +27,8 @@ CONNECT_SECONDS = 1.5
 have `silence_seconds` for it."""
 CHARACTERS_PER_TOKEN = 10
 """No language has more to a token: a model that says more than this beyond its limit was told none."""
+_REPEATS = "repeating the same chunk"
+"""Said by litellm where a model gives one piece a hundred times in a row."""
 _GRACE_SECONDS = 2.0
 """So long after a deadline the caller waits for the loop to say so itself."""
 _log = logging.getLogger("cartograph.llm")
@@ -60,7 +62,8 @@ class EngineError(Exception):
     Args:
         may_pass: whether asking again soon may help.
         is_slow: whether it was time that ran out.
-        is_down: whether the next request will fare no better, so that the entry is better left out for a while.
+        is_down: whether the entry is at fault and not what it was asked: the next request, whatever it is, would fare
+            no better, so that the entry is left out for a while. One customer's text must not do that to all others.
         is_charged: whether the provider may have counted tokens.
         pause: seconds that the provider asks for.
     """
@@ -71,7 +74,7 @@ class EngineError(Exception):
         *,
         may_pass: bool = False,
         is_slow: bool = False,
-        is_down: bool = True,
+        is_down: bool = False,
         is_charged: bool = False,
         pause: float | None = None,
     ) -> None:
@@ -84,10 +87,30 @@ class LeftError(Exception):
     """Whoever asked has left; nobody waits for an answer."""
 
 
+Outcome = Literal["answered", "cached", "stopped", "down", "unusable", "paused", "unasked", "left"]
+"""stopped: what it said was of no use to whoever asked; down: it does not answer anyone; unusable: what it said is no
+answer; paused: it is left out for a while; unasked: there is no key, no time or no budget; left: nobody waited."""
+FAILED: frozenset[Outcome] = frozenset(("down", "unusable", "paused", "unasked"))
+"""Behind these the next entry is asked."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One entry, and what came of one request to it."""
+
+    purpose: str
+    entry: str
+    outcome: Outcome
+    reason: str | None = None
+    """Why it failed."""
+
+
 class Asker:
     """Whoever waits for an answer. Any thread may say that they have left, which ends the calls made for them."""
 
     def __init__(self) -> None:
+        self.tried: list[Tried] = []
+        """The entries that their requests came to, in turn."""
         self._left: Future[None] = Future()
 
     @property
@@ -139,6 +162,7 @@ class Stream:
             try:
                 item = self._items.get(timeout=max(0.0, self._deadline - time.monotonic()) + _GRACE_SECONDS)
             except queue.Empty:
+                # It is this process that hangs.
                 raise EngineError("not done within the deadline, and cannot be stopped", is_slow=True) from None
             if isinstance(item, str):
                 yield item
@@ -181,7 +205,8 @@ class Stream:
 
         call, loop = self.call, asyncio.get_running_loop()
         narrator.NARRATION.set(call.narrate)
-        end = loop.time() + self._deadline - time.monotonic()
+        began = loop.time()
+        end = began + self._deadline - time.monotonic()
         usage: Usage | None = None
         try:
             async with asyncio.timeout(None) as silence:
@@ -211,17 +236,22 @@ class Stream:
                         await stream.aclose()
         except TimeoutError:
             if silence.expired():
+                is_mute = self._characters == 0
                 if loop.time() >= end:
-                    raise EngineError("not done within the deadline", is_charged=True) from None
-                raise EngineError(f"silent for {call.silence_seconds:g} s", is_slow=True, is_charged=True) from None
+                    # Others may have used up the deadline before: a short wait says nothing of this one.
+                    is_long = loop.time() - began >= call.silence_seconds / 2
+                    reason = "not done within the deadline"
+                    raise EngineError(reason, is_down=is_mute and is_long, is_charged=True) from None
+                reason = f"silent for {call.silence_seconds:g} s"
+                raise EngineError(reason, is_slow=True, is_down=is_mute, is_charged=True) from None
             raise
         if finish is None:
             # litellm calls this a stop.
             raise EngineError("the stream ended before the answer did", may_pass=True, is_charged=True)
         if finish == "length":
-            raise EngineError(f"not done with {call.max_tokens} tokens", is_down=False, is_charged=True)
+            raise EngineError(f"not done with {call.max_tokens} tokens", is_charged=True)
         if finish == "content_filter":
-            raise EngineError("the provider's filter withheld the answer", is_down=False, is_charged=True)
+            raise EngineError("the provider's filter withheld the answer", is_charged=True)
         return usage or Usage(0, 0)
 
     def _take(self, chunk: Any) -> Usage | None:
@@ -232,7 +262,7 @@ class Stream:
             self.first_token_seconds = time.monotonic() - self._began
         self._characters += len(text) + len(thought)
         if self._characters > self.call.max_tokens * CHARACTERS_PER_TOKEN:
-            raise EngineError(f"does not stop: {self._characters} characters", is_down=False, is_charged=True)
+            raise EngineError(f"does not stop: {self._characters} characters", is_charged=True)
         if text:
             self._items.put(text)
         usage = getattr(chunk, "usage", None)
@@ -269,7 +299,11 @@ def _listed_prices(model: str) -> tuple[float, float] | None:
     try:
         return litellm.cost_per_token(model=model, prompt_tokens=1, completion_tokens=1)
     except Exception:  # litellm has a class of its own for each provider that it knows no price of
-        _log.warning("no price is known of %s: its calls count by their tokens alone, or give it `prices`", model)
+        _log.warning(
+            "no price is known of %s: the budget's dollars do not bound it, only the budget's tokens. "
+            "Give its entry in config/models.yaml `prices`.",
+            model,
+        )
         return None
 
 
@@ -327,21 +361,27 @@ def _explained(error: BaseException, call: Call, is_begun: bool) -> EngineError:
 
     chain = _chain(error)
     if any(isinstance(link, httpx.ConnectError | httpx.ConnectTimeout | ConnectionRefusedError) for link in chain):
-        return EngineError(f"nobody answers at {call.api_base or 'its address'}")
+        return EngineError(f"nobody answers at {call.api_base or 'its address'}", is_down=True)
     status = next((code for link in chain if isinstance(code := getattr(link, "status_code", None), int)), None)
     said = _said_by(error, call)
+    if is_begun and _REPEATS in said:
+        return EngineError("repeats itself", is_charged=True)
     if is_begun:
+        # It answers; what breaks it may be this answer.
         return EngineError(f"the stream broke off: {said}", may_pass=True, is_charged=True)
     if status == 429:
-        return EngineError(f"429, too many requests: {said}", may_pass=True, pause=_retry_after(chain))
+        return EngineError(f"429, too many requests: {said}", may_pass=True, is_down=True, pause=_retry_after(chain))
     if status in (401, 403):
-        # What the provider says of a key may hold the key.
-        return EngineError(f"{status}, the provider does not accept the key")
+        # What the provider says of a key may hold the key. Some answer 403 to a text that they do not like.
+        return EngineError(f"{status}, the provider does not accept the key", is_down=status == 401)
     if status == 404:
-        return EngineError(f"404, no such model or address: {said}")
+        return EngineError(f"404, no such model or address: {said}", is_down=True)
     if status is not None and 400 <= status < 500 and status != 408:
-        return EngineError(f"{status}, the request is refused: {said}", is_down=False)
-    return EngineError(f"{status or type(error).__name__}: {said}", may_pass=True)
+        return EngineError(f"{status}, the request is refused: {said}")
+    # litellm gives a status of its own, 500, to an answer that it cannot read: behind a provider's, and behind a
+    # connection that breaks, there is an error of HTTP.
+    is_down = any(isinstance(link, httpx.HTTPError) for link in chain)
+    return EngineError(f"{status or type(error).__name__}: {said}", may_pass=True, is_down=is_down)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

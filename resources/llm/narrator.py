@@ -13,7 +13,8 @@ PROVIDER, MODEL = "narrator", "narrator/v1"
 NARRATION: ContextVar[Callable[[], str]] = ContextVar("narration")
 """What the narrator says in this context. A message could not hold it: it is code, not text."""
 
-_PIECE = re.compile(r"\S+\s*|\s+")
+_PIECE = re.compile(r"(\S+\s*|\s+)\1*")
+"""A word, or a run of it: litellm ends a stream whose pieces are the same."""
 
 
 def register() -> None:
@@ -26,7 +27,7 @@ def register() -> None:
     usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
     def chunks() -> Iterator[GenericStreamingChunk]:
-        for piece in [*_PIECE.findall(_narrated()), ""]:
+        for piece in [*(found[0] for found in _PIECE.finditer(_narrated())), ""]:
             yield GenericStreamingChunk(
                 text=piece,
                 is_finished=not piece,

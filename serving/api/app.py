@@ -124,7 +124,7 @@ def create_app(settings: Settings, models_file: Path = MODELS_FILE, prompts_dir:
         redoc_url=None,
         exception_handlers={RequestValidationError: refuse_values},
     )
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, body_seconds=settings.api_body_seconds)
     app.include_router(recommendations.router(recommendations.Recommending(shops, champions, precomputed, scoring)))
     app.include_router(search.router(searching))
     app.include_router(chat.router(chatting))

@@ -16,15 +16,16 @@ from fastapi import APIRouter, Depends
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from resources.llm.engine import Asker, LeftError, ready
+from resources.llm.engine import FAILED, Asker, LeftError
 from serving.api.errors import RESPONSES, Sent, not_now
-from serving.api.metrics import CHATS, CHATS_AT_WORK, FIRST_WORDS, IS_SETTING_REFUSED
+from serving.api.metrics import CHATS, CHATS_AT_WORK, FIRST_WORDS, IS_SETTING_REFUSED, LLM_CALLS
 from serving.api.search import Searching
 from serving.api.shops import ShopName
 
 if TYPE_CHECKING:
     from assets.search.answer import Event, Turn
     from resources.llm.client import Llm
+    from resources.llm.config import Entry
     from resources.shops import Shop
     from resources.warehouse import Warehouse
 
@@ -37,8 +38,10 @@ _LONGEST_QUESTION, _LONGEST_ANSWER, _MOST_TURNS = 2_000, 20_000, 20
 
 
 def _readable(text: str) -> str:
-    """A text without control characters and halves of characters."""
-    kept = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
+    """A text without characters that nobody sees: controls, signs of no width, halves of characters."""
+    from assets.search.untrusted import visible
+
+    kept = visible(text)
     if not kept:
         raise ValueError("it is empty; write a question or an answer in words")
     return kept
@@ -120,6 +123,10 @@ class DoneEvent(Told):
     reason: str | None
     cited: list[str]
     model: str | None
+    entry: str | None
+    """Of config/models.yaml, that wrote it; null where it was none of them."""
+    failed: list[str]
+    """The entries that were to answer before it, or to make the query, and did not; /health says why."""
     prompt_version: str | None
     query: str
     seconds: dict[str, float]
@@ -151,11 +158,18 @@ class Job:
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[Event | ErrorEvent] = asyncio.Queue()
         self.asker = Asker()
+        self._counted = 0
 
     def tell(self, event: Event | ErrorEvent) -> None:
         """Called in the thread."""
         with suppress(RuntimeError):  # the loop was closed: the process ends
             self._loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+    def count(self) -> None:
+        """Count what came of the entries that were asked since the last count. Called in the thread."""
+        for tried in self.asker.tried[self._counted :]:
+            LLM_CALLS.labels(tried.entry, tried.outcome).inc()
+        self._counted = len(self.asker.tried)
 
     async def next(self) -> Event | ErrorEvent:
         """Called in the loop.
@@ -176,26 +190,29 @@ class Chatting:
             log_file: where one line of JSON is written for each question.
         """
         self.searching, self.llm, self.warehouse, self.log_file = searching, llm, warehouse, log_file
-        self.entries: dict[str, list[str]] = {}
+        self.entries: dict[str, dict[str, Entry]] = {}
         """By shop, the entries that a question is put to, in turn."""
+        self.keyless: dict[Entry, str] = {}
+        """Those of them that have no key, and how to give them one."""
         self.problem: str | None = None
         """Why the settings or prompts, as they are now, are not used."""
         self._room = threading.BoundedSemaphore(ADMITTED)
-        self._imported: frozenset[str] = frozenset()
-        """The models whose libraries were imported."""
+        self._prepared: frozenset[Entry] = frozenset()
 
     def look(self) -> None:
         """Look at settings and prompts, so that what is wrong with them is known before somebody asks.
 
-        Once there is something to search, what the models need is imported too, which takes seconds.
+        Once there is something to search, what the models need is imported too, which takes seconds; a model without a
+        known price is told of.
         """
         from assets.search.answering import AnswersConfig
+        from resources.llm.client import prepare
+        from resources.llm.config import api_key, missing_key
         from resources.llm.prompts import PromptError
         from resources.models import ModelsError
 
         watched, searchers = self.llm.watched, self.searching.searchers
-        entries: dict[str, list[str]] = {}
-        models: set[str] = set()
+        entries: dict[str, dict[str, Entry]] = {}
         problems: list[str] = []
         for shop in searchers.shops:
             try:
@@ -206,15 +223,20 @@ class Chatting:
             except (ModelsError, PromptError) as error:
                 problems.append(str(error))
             else:
-                entries[shop] = config.use
-                models |= {config.entries[name].model for name in config.use}
+                entries[shop] = {name: config.entries[name] for name in config.use}
         if watched.problem is not None:
             problems.append(watched.problem)
+        used = frozenset(entry for named in entries.values() for entry in named.values())
+        self.keyless = {
+            entry: missing_key(entry.api_key_variable)
+            for entry in used
+            if entry.api_key_variable is not None and api_key(entry) is None
+        }
         self.entries, self.problem = entries, "\n".join(dict.fromkeys(problems)) or None
         IS_SETTING_REFUSED.set(self.problem is not None)
-        if searchers.loaded and not models <= self._imported:
-            self._imported |= models
-            threading.Thread(target=ready, args=[models], name="imports", daemon=True).start()
+        if searchers.loaded and not used <= self._prepared:
+            self._prepared |= used
+            threading.Thread(target=prepare, args=[used], name="imports", daemon=True).start()
 
     async def begin(self, question: ChatRequest) -> Job:
         """Begin to answer; HTTPException or RequestValidationError where that cannot be."""
@@ -248,7 +270,7 @@ class Chatting:
                 CHATS.labels(shop, "failed").observe(seconds)
             elif isinstance(told, Done):
                 CHATS.labels(shop, "refused" if told.answer.refused else "answered").observe(seconds)
-            name, data = _shown(told)
+            name, data = _shown(told, job.asker)
             yield ServerSentEvent(data=data, event=name, id=str(number))
             if name in ("done", "error"):
                 return
@@ -274,6 +296,7 @@ class Chatting:
             said = f"the question could not be answered: {type(error).__name__}."
             job.tell(ErrorEvent(detail=said, retry_after=15))
         finally:
+            job.count()
             self._room.release()
             CHATS_AT_WORK.dec()
 
@@ -287,10 +310,12 @@ class Chatting:
         with self.searching.searchers.borrowed(shop.name) as served:
             answerer = Answerer(self.llm, served.searcher, shop, self.warehouse, config, self.log_file)
             for event in answerer.answer(job.question, job.history, job.asker):
+                # Before the client hears the end, and may look.
+                job.count()
                 job.tell(event)
 
 
-def _shown(told: Event | ErrorEvent) -> tuple[str, Told]:
+def _shown(told: Event | ErrorEvent, asker: Asker) -> tuple[str, Told]:
     """The name and the data of an event."""
     from assets.search.answer import Done, Replaced, Said, Sources
 
@@ -302,7 +327,10 @@ def _shown(told: Event | ErrorEvent) -> tuple[str, Told]:
         case Replaced():
             name = "replaced"
         case Done(answer):
-            return "done", DoneEvent.model_validate(answer)
+            wrote = [one.entry for one in asker.tried if one.purpose == "answer" and one.outcome not in FAILED]
+            failed = dict.fromkeys(one.entry for one in asker.tried if one.outcome in FAILED)
+            who = {"entry": wrote[-1] if wrote else None, "failed": list(failed)}
+            return "done", DoneEvent.model_validate({**vars(answer), **who})
         case ErrorEvent():
             return "error", told
     return name, _EVENTS[name].model_validate(told)
@@ -361,7 +389,8 @@ def router(chatting: Chatting) -> APIRouter:
         * `sources`: the products that were found, once, before the first words; the highest `score` first.
         * `token`: the next words. Each sentence is held against the sources before it is sent.
         * `replaced`: what was said so far is void, and the answer begins anew.
-        * `done`: the whole answer, whether it is a refusal, the ids that it cites, the model, seconds by stage.
+        * `done`: the whole answer, whether it is a refusal, the ids that it cites, the model, the entry of
+          config/models.yaml that wrote it and those that failed before, seconds by stage.
         * `error`: there is no answer, or not to its end; `retry_after` says when to ask again.
 
         The last one is `done` or `error`. A client that leaves ends the work.

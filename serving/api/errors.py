@@ -53,6 +53,7 @@ class BadValues(BaseModel):
 RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, "description": "The body is no valid UTF-8, too deeply nested, or has too long a number."},
     404: {"model": Problem, "description": "There is no such shop."},
+    408: {"model": Problem, "description": "The body did not come to its end in time."},
     413: {"model": Problem, "description": "The body is too large."},
     422: {"model": BadValues, "description": "Values that cannot be used, and where they stand."},
     503: {"model": Problem, "description": "Not now: try again after the seconds in `Retry-After`."},

@@ -70,13 +70,26 @@ class Predictions(BaseModel):
     age_seconds: float
 
 
+class LanguageModel(BaseModel):
+    """An entry of config/models.yaml that questions are put to."""
+
+    entry: str = Field(examples=["deepseek"])
+    circuit: Literal["closed", "open"] = Field(
+        description="open: it failed and has not answered since. It is left out, and asked again after a pause."
+    )
+    since: datetime | None = Field(description="When it began to fail.")
+    problem: str | None = Field(
+        description="Why it does not answer: how it failed last, or that its key is missing.",
+        examples=["nobody answers at http://127.0.0.1:11434"],
+    )
+
+
 class ShopHealth(BaseModel):
     """One shop."""
 
-    language_models: list[str] = Field(
-        description="The entries of config/models.yaml that questions are put to, in turn. Empty without text of "
-        "products, or where the settings cannot be used.",
-        examples=[["deepseek", "narrator"]],
+    language_models: list[LanguageModel] = Field(
+        description="In the turn in which they are asked. Empty without text of products, or where the settings cannot "
+        "be used.",
     )
 
     champion: Loaded | None = Field(description="None before the first promotion.")
@@ -113,7 +126,7 @@ class Health(BaseModel):
 
     status: Literal["ok", "degraded", "down"] = Field(
         description="degraded: the registry is away, a champion or a collection could not be loaded, events could "
-        "not be stored, or settings cannot be used. down: the warehouse is away."
+        "not be stored, settings cannot be used, or a language model does not answer. down: the warehouse is away."
     )
     warehouse: Reach
     registry: Reach
@@ -171,6 +184,7 @@ class Checking:
             or refused is not None
             or self.chatting.problem is not None
             or any(shop.failed_load is not None or shop.failed_search is not None for shop in shops.values())
+            or any(model.problem is not None for shop in shops.values() for model in shop.language_models)
         )
         return Health(
             status="down" if away is not None else "degraded" if is_degraded else "ok",
@@ -190,7 +204,7 @@ class Checking:
         champion, failed = self.champions.loaded.get(shop), self.champions.failed.get(shop)
         generation = self.precomputed.generations.get(shop)
         return ShopHealth(
-            language_models=self.chatting.entries.get(shop, []),
+            language_models=self._language_models(shop),
             champion=None
             if champion is None
             else Loaded(
@@ -214,6 +228,20 @@ class Checking:
             failed_search=self._failed_search(shop),
             features_as_of=self.clocks.as_of.get(shop),
         )
+
+    def _language_models(self, shop: str) -> list[LanguageModel]:
+        made = []
+        for name, entry in self.chatting.entries.get(shop, {}).items():
+            standing = self.chatting.llm.standing(name, entry)
+            made.append(
+                LanguageModel(
+                    entry=name,
+                    circuit="closed" if standing is None else "open",
+                    since=None if standing is None else standing.since,
+                    problem=self.chatting.keyless.get(entry) if standing is None else standing.reason,
+                )
+            )
+        return made
 
     def _searched(self, shop: str) -> Searched | None:
         served = self.searchers.loaded.get(shop)

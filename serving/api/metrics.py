@@ -97,6 +97,13 @@ FIRST_WORDS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160),
 )
 CHATS_AT_WORK = Gauge("cartograph_chats_at_work", "Questions that are being answered.", multiprocess_mode="livesum")
+LLM_CALLS = Counter(
+    "cartograph_llm_calls_total",
+    "Requests that came to an entry of config/models.yaml, by what came of them. answered; cached; stopped: what "
+    "it said was of no use; down: it does not answer anyone; unusable: what it said is no answer; paused: it failed "
+    "before and is left out for a while; unasked: no key, time or budget; left: the client went away.",
+    ["entry", "outcome"],
+)
 IS_SETTING_REFUSED = Gauge(
     "cartograph_settings_refused",
     "1 where config/models.yaml or a prompt cannot be used and what was there before is served on.",

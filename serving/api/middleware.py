@@ -1,7 +1,8 @@
-"""What happens around every request: a bound on the body, before it is parsed, and the measure of time and status."""
+"""What happens around every request: bounds on the body, before it is parsed, and the measure of time and status."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from fastapi import HTTPException
@@ -14,12 +15,20 @@ MAX_BODY = 8 * 1024 * 1024
 """Bytes of a request's body: a thousand events with all their ids at full length, each character escaped."""
 TOO_LARGE = f"the body has more than {MAX_BODY:,} bytes; send less at a time, such as events in several requests."
 
+LEAST_RATE = 16 * 1024
+"""Bytes a second: whoever sends a body that fast has time to its end."""
+TOO_SLOW = "the body did not come to its end in time; send it again."
+
 
 class Guard:
-    """An ASGI layer that refuses large bodies and counts each request under its route's template."""
+    """An ASGI layer that refuses large and slow bodies and counts each request under its route's template."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, body_seconds: float) -> None:
+        """
+        Args:
+            body_seconds: so long a body may take, besides a second for each `LEAST_RATE` bytes that came.
+        """
+        self.app, self.body_seconds = app, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -27,7 +36,8 @@ class Guard:
             return
         began = time.perf_counter()
         status = 500
-        room = MAX_BODY
+        room, is_whole = MAX_BODY, False
+        end = asyncio.get_running_loop().time() + self.body_seconds
 
         async def watched_send(message: Message) -> None:
             nonlocal status
@@ -36,10 +46,18 @@ class Guard:
             await send(message)
 
         async def watched_receive() -> Message:
-            nonlocal room
-            message = await receive()
+            nonlocal room, is_whole
+            if is_whole:  # what is waited for now is that the client leaves
+                return await receive()
+            try:
+                async with asyncio.timeout_at(end + (MAX_BODY - room) / LEAST_RATE):
+                    message = await receive()
+            except TimeoutError:
+                # The rest may still come: it must not be taken for the next request.
+                raise HTTPException(408, TOO_SLOW, headers={"Connection": "close"}) from None
             if message["type"] == "http.request":
                 room -= len(message.get("body", b""))
+                is_whole = not message.get("more_body", False)
                 if room < 0:
                     raise HTTPException(413, TOO_LARGE)
             return message

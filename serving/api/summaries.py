@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
+from resources.days import day_of
 from serving.api.errors import RESPONSES, not_now
 from serving.api.scoring import BusyError, Scoring
 from serving.api.shops import ShopName, Shops
@@ -30,9 +30,10 @@ LATEST = "latest"
 def _day(text: str) -> date | None:
     if text == LATEST:
         return None
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        raise ValueError("write a day as 2026-03-01, or latest")
-    return date.fromisoformat(text)
+    try:
+        return day_of(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or latest") from error
 
 
 Day = Annotated[

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from resources.llm.circuits import LONGEST_SECONDS, Circuits
 from resources.llm.client import LlmError
 from resources.llm.config import Entry
+from resources.llm.engine import LeftError, Tried
 from tests.llm.rig import NARRATED, Rig, heard, other, request
-from tests.standins.llm import HANGS, Reply, llm_server, out_of_order, too_many
+from tests.standins.llm import BROKEN_JSON, HANGS, NO_CHOICES, NOTHING, Reply, llm_server, out_of_order, too_many
 
 DEAD = "http://127.0.0.1:9/v1"
 
@@ -58,11 +62,97 @@ def test_a_provider_that_hangs_costs_its_time_once(rig: Rig) -> None:
     assert len(rig.server.requests) == 1
 
 
-@pytest.mark.parametrize("reply", [Reply("x", 400), Reply(""), Reply("a b", finish="length")], ids=["400", "", "long"])
-def test_an_entry_is_not_left_out_for_what_one_request_is_to_blame_for(rig: Rig, reply: Reply) -> None:
+OF_THE_TEXT = {
+    "400": Reply("x", 400),
+    "403": Reply("your text was flagged", 403),
+    "nothing": NOTHING,
+    "no choices": NO_CHOICES,
+    "broken JSON": BROKEN_JSON,
+    "another JSON": Reply(body=b'{"choices": 5}'),
+    "long": Reply("a b", finish="length"),
+    "withheld": Reply("a b", finish="content_filter"),
+    "repeats": Reply("coat " * 150),
+    "never stops": Reply("a b c d e f g h", end="never"),
+    "cut": Reply("a b c d", end="cut"),
+    "early": Reply("a b c d", end="early"),
+    "stalls": Reply("a b c d", end="stall"),
+    "too slow": Reply("a b c d", end="never", pause=0.3),
+    "half": Reply("a b c d"),
+}
+OF_THE_ENTRY = {
+    "500": out_of_order(),
+    "503": out_of_order(503),
+    "429": too_many(),
+    "401": Reply("x", 401),
+    "404": Reply("x", 404),
+    "silent": HANGS,
+}
+
+
+@pytest.mark.parametrize("reply", OF_THE_TEXT.values(), ids=list(OF_THE_TEXT))
+def test_an_entry_is_not_left_out_for_what_one_text_is_to_blame_for(rig: Rig, reply: Reply) -> None:
     rig.server.plan = [reply]
-    llm = rig.llm(use=["stand-in", "narrator"], retries=0)
+    llm = rig.llm(use=["stand-in", "narrator"], retries=0, timeout_seconds=1, deadline_seconds=3, max_tokens=400)
+
+    def asked() -> Tried:
+        one = replace(request(llm), is_whole=lambda text: text.endswith("."))
+        llm.complete(one)
+        assert len(one.asker.tried) == (1 if one.asker.tried[0].outcome == "answered" else 2)
+        return one.asker.tried[0]
+
+    assert (asked().entry, asked().entry) == ("stand-in", "stand-in")
+    assert [one.outcome for one in (asked(), asked())] == ["answered", "answered"]
+    assert len(rig.server.requests) == 4
+
+
+@pytest.mark.parametrize("reply", OF_THE_ENTRY.values(), ids=list(OF_THE_ENTRY))
+def test_an_entry_that_answers_nobody_is_left_out(rig: Rig, reply: Reply) -> None:
+    rig.server.plan = [reply]
+    llm = rig.llm(use=["stand-in", "narrator"], retries=0, timeout_seconds=1, pause_seconds=300)
+    first, second = request(llm), request(llm)
+    llm.complete(first)
+    llm.complete(second)
+    assert [one.outcome for one in first.asker.tried] == ["down", "answered"]
+    assert [one.outcome for one in second.asker.tried] == ["paused", "answered"]
+    entry = llm.config("corner").entries["stand-in"]
+    standing = llm.standing("stand-in", entry)
+    assert standing is not None and standing.reason == first.asker.tried[0].reason
+    assert abs((datetime.now(UTC) - standing.since).total_seconds()) < 60
+
+
+def test_a_deadline_that_others_used_up_is_not_the_fault_of_the_next_entry(rig: Rig) -> None:
+    with llm_server() as slow:
+        slow.answer = lambda body: Reply("a", wait=1.5, finish="length")
+        rig.server.plan = [HANGS]
+        use = {"use": ["slow", "stand-in", "narrator"], "entries": {"slow": other(slow.url)}}
+        llm = rig.llm(**use, timeout_seconds=10, deadline_seconds=3, retries=0)
+        first = request(llm)
+        llm.complete(first)
+    assert [one.outcome for one in first.asker.tried] == ["unusable", "unusable", "answered"]
+    assert first.asker.tried[1].reason == "not done within the deadline"
+    rig.models(use=["stand-in", "narrator"], timeout_seconds=10, deadline_seconds=20)
+    time.sleep(1.1)
+    assert llm.complete(request(llm)).entry == "stand-in"
+
+
+def test_a_text_that_repeats_itself_is_narrated(rig: Rig) -> None:
+    said = "coat " * 600
+    llm = rig.llm(use=["narrator"])
+    shown, restarts, completion, _ = heard(llm, replace(request(llm), narrate=lambda: said))
+    assert completion is not None and completion.text == said.strip()
+    assert shown.strip() == said.strip() and restarts == []
+
+
+def test_whoever_leaves_while_they_try_an_entry_leaves_the_trial_to_the_next(rig: Rig) -> None:
+    rig.server.plan = [out_of_order(), HANGS]
+    llm = rig.llm(use=["stand-in", "narrator"], retries=0, pause_seconds=0.1, timeout_seconds=60, deadline_seconds=90)
     assert llm.complete(request(llm)).entry == "narrator"
+    time.sleep(0.2)
+    leaver = request(llm)
+    threading.Timer(1.0, leaver.asker.leave).start()
+    with pytest.raises(LeftError):
+        llm.complete(leaver)
+    assert [one.outcome for one in leaver.asker.tried] == ["left"]
     assert llm.complete(request(llm)).entry == "stand-in"
 
 

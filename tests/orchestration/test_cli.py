@@ -22,6 +22,7 @@ from assets.extracts.errors import ExtractError
 from orchestration.cli import session
 from orchestration.cli.main import Format, app
 from orchestration.cli.sql import run_sql
+from resources.days import FORM
 from resources.embedded_postgres import release
 from resources.settings import PROJECT_ROOT, get_settings, load_settings
 from resources.warehouse import Warehouse
@@ -58,6 +59,12 @@ def test_every_commands_help_has_an_example(name: str, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert re.search(rf"Examples?: cartograph (?:--home \S+ )?{name}", text), text
     assert not list(tmp_path.iterdir()), "help makes nothing"
+
+
+def test_the_help_of_serve_names_all_that_is_served(tmp_path: Path) -> None:
+    said = cartograph(tmp_path, "serve", "--help").stdout
+    for served in ("recommendations", "search", "answers", "summaries", "events", "health", "metrics"):
+        assert served in said
 
 
 def test_no_command_and_an_unknown_one_are_usage_errors(tmp_path: Path) -> None:
@@ -358,10 +365,11 @@ def test_ask_refuses_what_the_catalogue_does_not_have(demo: Demo) -> None:
         (["ask", " "], "the question is empty; ask something"),
         (["ask", "lamp?", "--shop", "online_retial"], "did you mean 'online_retail'?"),
         (["summary", "--shop", "online_retial"], "did you mean 'online_retail'?"),
-        (["summary", "--date", "yesterday"], "--date 'yesterday' is no day; write it as 2026-03-01."),
+        (["summary", "--date", "yesterday"], f"--date 'yesterday': {FORM}."),
+        (["summary", "--date", "20261121"], f"--date '20261121': {FORM}."),
         (["summary", "--date", "1999-12-31"], "online_retail has no summary of 1999-12-31: there are some from 20"),
     ],
-    ids=["long", "empty", "no shop to ask", "no shop to sum up", "no day", "no such day"],
+    ids=["long", "empty", "no shop to ask", "no shop to sum up", "no day", "another form", "no such day"],
 )
 def test_what_cannot_be_asked_is_one_line_and_status_2(arguments: list[str], told: str, demo: Demo) -> None:
     result = cartograph(demo.home, *arguments)

@@ -135,7 +135,7 @@ class Place(Api):
     @property
     def language_models(self) -> list[str]:
         """Who is asked, as the API knows it."""
-        return list(self.health["shops"][SHOP]["language_models"])
+        return [model["entry"] for model in self.health["shops"][SHOP]["language_models"]]
 
 
 @pytest.fixture(scope="module")
@@ -216,6 +216,7 @@ def test_an_answer_is_streamed_with_its_sources_first(place: Place) -> None:
     assert done["text"] == said(events) == GOOD
     assert done["cited"] == ["L0r", "L0g"] and not done["refused"] and done["reason"] is None
     assert (done["model"], done["query"]) == ("openai/stand-in", QUESTION)
+    assert (done["entry"], done["failed"]) == ("stand-in", [])
     assert done["prompt_version"] and done["seconds"]["total"] >= done["seconds"]["retrieve"] > 0
 
 
@@ -264,6 +265,7 @@ def test_where_a_model_fails_the_next_entry_answers(
     events = place.ask()
     done = events[-1].data
     assert not done["refused"] and done["model"] == "narrator/v1"
+    assert (done["entry"], done["failed"]) == ("narrator", [name])
     assert done["text"] == said(events) and "red brass desk lamp [L0r], 1.00 USD." in done["text"]
     assert ("replaced" in [event.name for event in events]) == is_shown_before
     assert len(place.server.requests) == 1
@@ -274,7 +276,71 @@ def test_without_any_model_the_products_are_listed(place: Place) -> None:
     place.server.answer = lambda body: out_of_order(401)
     events = place.ask()
     assert events[-1].name == "done" and events[-1].data["model"] == "narrator/v1"
+    assert (events[-1].data["entry"], events[-1].data["failed"]) == (None, ["refusing"])
     assert "[L0r]" in said(events)
+
+
+def test_a_model_that_is_down_is_seen_in_health_and_metrics_until_it_answers(place: Place) -> None:
+    place.use("sick", "narrator", retries=0, pause_seconds=1)
+
+    def counted(entry: str, outcome: str) -> float:
+        return place.client().figure("cartograph_llm_calls_total", entry=entry, outcome=outcome)
+
+    def sick() -> Any:
+        health = place.health
+        [model] = [one for one in health["shops"][SHOP]["language_models"] if one["entry"] == "sick"]
+        return health["status"], model["circuit"], model["problem"], model["since"] is not None
+
+    assert sick() == ("ok", "closed", None, False)
+    narrated = counted("narrator", "answered")
+    place.server.plan = [out_of_order()]
+    place.ask()
+    assert sick() == ("degraded", "open", "500: out of order", True)
+    assert (counted("sick", "down"), counted("narrator", "answered")) == (1, narrated + 1)
+    wait_until(lambda: place.ask()[-1].data["entry"] == "sick", 60, pause=0.3)
+    assert sick() == ("ok", "closed", None, False)
+    assert counted("sick", "answered") == 1
+
+
+def test_a_key_that_is_missing_is_seen_before_somebody_asks(place: Place) -> None:
+    entry = {"model": "openai/keyless", "api_base": place.server.url, "api_key_variable": "NO_SUCH_KEY"}
+    place.set(use=["keyless", "narrator"], entries={"keyless": entry})
+    wait_until(lambda: place.language_models == ["keyless", "narrator"])
+    told = place.health
+    [keyless, narrator] = told["shops"][SHOP]["language_models"]
+    assert told["status"] == "degraded" and narrator["problem"] is None
+    assert (keyless["circuit"], keyless["problem"][:22]) == ("closed", "NO_SUCH_KEY is not set")
+
+
+def test_a_model_without_a_known_price_is_told_of_before_somebody_asks(place: Place) -> None:
+    place.use("of-our-own")
+    wait_until(lambda: "no price is known of openai/of-our-own: the budget's dollars do not bound it" in place.said())
+    assert place.server.requests == []
+
+
+def test_one_customer_cannot_switch_a_model_off_for_the_others(place: Place) -> None:
+    place.use("shared", "narrator", retries=0, pause_seconds=300)
+    place.server.plan = [Reply("coat " * 150)]
+    done = place.ask()[-1].data
+    assert (done["entry"], done["failed"]) == ("narrator", ["shared"])
+    done = place.ask()[-1].data
+    assert (done["entry"], done["failed"]) == ("shared", [])
+    assert place.health["status"] == "ok"
+
+
+def test_the_narrator_is_not_switched_off_by_what_was_said_before(place: Place) -> None:
+    place.use("unused")
+    place.set(use=["narrator"])
+    wait_until(lambda: place.language_models == ["narrator"])
+    long = "coat " * 300
+    for _ in range(2):
+        done = place.ask("Is it red?", history=[{"question": long, "answer": long}] * 20)[-1].data
+        assert done["failed"] == []
+
+
+def test_signs_of_no_width_part_no_words(place: Place) -> None:
+    events = place.ask("Do you have a br\u200bass desk l\u2060amp?")
+    assert events[-1].data["query"] == QUESTION and said(events) == GOOD
 
 
 @pytest.mark.parametrize(
@@ -437,7 +503,7 @@ def test_answers_are_counted_and_written_down(place: Place, settings: Settings, 
 def test_events_and_refusals_are_described_and_the_examples_can_be_asked(place: Place) -> None:
     described = place.client().get("/openapi.json").json
     route = described["paths"]["/chat"]["post"]
-    assert set(route["responses"]) == {"200", "400", "404", "413", "422", "503"}
+    assert set(route["responses"]) == {"200", "400", "404", "408", "413", "422", "503"}
     assert all(
         list(told["content"]) == ["application/json"] for code, told in route["responses"].items() if code != "200"
     )

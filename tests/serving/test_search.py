@@ -262,7 +262,7 @@ def test_health_and_figures_tell_what_is_searched(client: Client, shelf: Shelf) 
 def test_every_answer_is_described_and_the_examples_can_be_asked(client: Client, shelf: Shelf) -> None:
     described = client.get("/openapi.json").json
     route = described["paths"]["/search"]["post"]
-    assert set(route["responses"]) == {"200", "400", "404", "413", "422", "503"}
+    assert set(route["responses"]) == {"200", "400", "404", "408", "413", "422", "503"}
     for example in described["components"]["schemas"]["SearchRequest"]["examples"]:
         assert client.ask("POST", "/search", example | {"shop": SHOP}).status == 200
     answer = search(client, "lamp").json

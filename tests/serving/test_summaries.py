@@ -15,6 +15,7 @@ from assets.summaries.facts import DayFacts, Fact, Snapshot
 from assets.summaries.formatting import render
 from assets.summaries.store import ensure_facts, ensure_summaries, keep_facts, keep_summaries
 from assets.summaries.writing import Written
+from resources.days import FORM
 from resources.settings import Settings, load_settings
 from resources.shops import load_shops
 from resources.warehouse import Warehouse
@@ -136,12 +137,13 @@ def test_a_day_whose_facts_changed_says_so(
         ("olist/2026-03-01", 404, "shop olist has no summaries yet"),
         ("anime/latest", 404, "shop anime has no summaries: it provides neither orders, events nor reviews."),
         ("theloook/latest", 404, "did you mean 'thelook'?"),
-        (f"{SHOP}/yesterday", 422, "write a day as 2026-03-01, or latest"),
-        (f"{SHOP}/2026-02-30", 422, "day is out of range for month"),
-        (f"{SHOP}/20260301", 422, "write a day as 2026-03-01, or latest"),
-        (f"{SHOP}/1", 422, "write a day as 2026-03-01, or latest"),
-        (f"{SHOP}/2026-03-01%00", 422, "write a day as 2026-03-01, or latest"),
-        (f"{SHOP}/{'9' * 5000}", 422, "write a day as 2026-03-01, or latest"),
+        (f"{SHOP}/yesterday", 422, f"{FORM}, or latest"),
+        (f"{SHOP}/2026-02-30", 422, f"no such day (day is out of range for month); {FORM}"),
+        (f"{SHOP}/2026-W09-7", 422, f"{FORM}, or latest"),
+        (f"{SHOP}/20260301", 422, f"{FORM}, or latest"),
+        (f"{SHOP}/1", 422, f"{FORM}, or latest"),
+        (f"{SHOP}/2026-03-01%00", 422, f"{FORM}, or latest"),
+        (f"{SHOP}/{'9' * 5000}", 422, f"{FORM}, or latest"),
         (f"{'x' * 42}/latest", 422, "at most 41 characters"),
     ],
     ids=lambda value: str(value)[:40],

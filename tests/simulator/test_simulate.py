@@ -287,7 +287,7 @@ def test_the_command_writes_and_says_what_next(command: Any, tmp_path: Path) -> 
         (["olist", "--drift", "prices"], "--drift prices needs --from DATE"),
         (["olist", "--from", "2026-01-01"], "--from 2026-01-01 needs --drift KIND"),
         (["olist", "--drift", "price", "--from", "2026-01-01"], "no drift is named 'price'; did you mean 'prices'"),
-        (["olist", "--drift", "prices", "--from", "1st of May"], "--from '1st of May' is not a date"),
+        (["olist", "--drift", "prices", "--from", "1st of May"], "--from '1st of May': write a day as YYYY-MM-DD"),
         (["olist", "--until", "2099-01-01"], "2099-01-01 has not ended"),
         (["anime", "--drift", "prices", "--from", "2026-01-01"], "anime cannot show the drift"),
         (["olist", "--seed", "8"], "was simulated with --seed 7"),
