@@ -102,7 +102,8 @@ def _faults(sentence: str, facts: DayFacts, before: Before) -> tuple[list[Fault]
         of_shop.append(is_of_shop)
         faults = max(faults, [*owned, *_wrong(each, ids, facts)], key=len)
     metric, named = (found.pop() if len(found) == 1 else None for found in (told, against))
-    return faults, Before(metric, named, all(of_shop))
+    is_of_shop = all(of_shop)
+    return faults, Before(metric if is_of_shop else None, named, is_of_shop)
 
 
 def _with(claim: Claim, before: Before) -> Claim:

@@ -30,6 +30,35 @@ Kind = Literal[
 ]
 
 
+OF_EACH_OTHER = [
+    {"orders", "customers"},
+    {"orders", "revenue"},
+    {"orders", "units"},
+    {"orders", "products_sold"},
+    {"customers", "revenue"},
+    {"customers", "units"},
+    {"revenue", "units"},
+    {"revenue", "products_sold"},
+    {"units", "products_sold"},
+    {"sessions", "views"},
+    {"sessions", "carts"},
+    {"sessions", "purchases"},
+    {"views", "carts"},
+    {"views", "purchases"},
+    {"carts", "purchases"},
+    {"reviews", "rating"},
+    {"views", "view_to_cart"},
+    {"carts", "view_to_cart"},
+    {"carts", "cart_to_purchase"},
+    {"purchases", "cart_to_purchase"},
+    {"basket", "orders"},
+    {"basket", "revenue"},
+    {"basket", "units"},
+    {"basket", "products_sold"},
+]
+"""Metrics of which one may be said to be of the other: orders of customers."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """One thing that a sentence says.
@@ -183,8 +212,8 @@ def _measure(claim: Claim, facts: DayFacts) -> Wrong:
 
 def _joined(claim: Claim, facts: DayFacts) -> Wrong:
     del facts
-    families = {BY_NAME[name].family for name in (str(claim.metric), *claim.facts)}
-    if len(families) == 1:
+    pair = {str(claim.metric), *claim.facts}
+    if len(pair) == 1 or pair in OF_EACH_OTHER:
         return None
     return "metric", f"The facts do not say that {_name(claim)} belong to those: write them in two clauses."
 

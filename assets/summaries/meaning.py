@@ -199,7 +199,7 @@ def _place(derived: Derived) -> Part:
 
 
 def _more(derived: Derived) -> Part:
-    return Part("count", _of(_change(derived), derived.word("METRIC")))
+    return Part("more", _of(_change(derived), derived.word("METRIC")))
 
 
 def _beside(derived: Derived) -> Part:
@@ -208,6 +208,12 @@ def _beside(derived: Derived) -> Part:
     if sign:
         made += [Claim("moved", sign=sign, against=claim.against) for claim in derived.claims if claim.kind == "then"]
     return Part("beside", (*made, *derived.claims))
+
+
+def _valued(derived: Derived) -> Part:
+    """A value, and of what it is: `came to {revenue} from {orders} orders`."""
+    joined = [Claim("joined", facts=(str(part.claims[0].metric),)) for part in derived.parts if part.rule == "counts"]
+    return Part("valued", (*derived.claims, *joined))
 
 
 def _was(derived: Derived) -> Part:
@@ -266,7 +272,7 @@ def _count(derived: Derived) -> Part:
 
 
 def _worth(derived: Derived) -> Part:
-    return Part("count", _of(derived.claims, "revenue"))
+    return Part("worth", _of(derived.claims, "revenue"))
 
 
 def _nothing(derived: Derived) -> Part:
@@ -283,12 +289,23 @@ def _counts(derived: Derived) -> Part:
         if isinstance(child, Word):
             between.append(child.kind)
             continue
-        # Behind a comma it is one more thing that there was.
-        if before is not None and "LINK" in between and "COMMA" not in between:
+        if before is not None and (child.rule == "worth" or {"LINK", "HAVE", "PLACED"} & set(between)):
             made.append(Claim("joined", before.claims[0].metric, facts=(str(child.claims[0].metric),)))
         made += child.claims
         before, between = child, []
+    is_list = sum(isinstance(child, Part) for child in derived.children) > 1
+    made += _mixed(derived.parts)
+    # Of one of several it is not clear which went up.
+    apposed = [claim for part in derived.parts if part.rule != "more" for claim in part.claims]
+    if is_list and any(claim.kind in ("moved", "same", "anomaly") and not claim.facts for claim in apposed):
+        made.append(Claim("form"))
     return Part("counts", tuple(made))
+
+
+def _mixed(parts: Iterable[Part]) -> list[Claim]:
+    """That a list holds counts of today and of then: the day of one would be read as that of the other."""
+    first = {part.claims[0].kind for part in parts if part.claims}
+    return [Claim("form")] if {"then", "value"} <= first else []
 
 
 def _counted(derived: Derived) -> Part:
@@ -359,8 +376,11 @@ def _group(derived: Derived) -> Part:
     if len(days) > 1:
         return Part("group", (Claim("form"), *derived.claims))
     named = next(iter(days), None)
-    if not any(lead.rule == "on_past" for lead in leads):
+    rules = {lead.rule for lead in leads}
+    if "on_past" not in rules:
         return Part("group", _against(derived.claims, named))
+    if rules != {"on_past"}:
+        return Part("group", (Claim("form"), *derived.claims))
     made = []
     for claim in derived.claims:
         if claim.kind in ("then", "none"):
@@ -373,10 +393,13 @@ def _group(derived: Derived) -> Part:
 
 
 def _against(claims: Iterable[Claim], named: str | None) -> Claims:
-    """Claims, what those without it are compared with."""
-    return tuple(
-        replace(claim, against=named) if claim.needs_against and claim.against is None else claim for claim in claims
-    )
+    """Claims, of which those that do not say what they are compared with are so with what is named for all."""
+    held = tuple(claims)
+    bare = [claim for claim in held if claim.needs_against and claim.against is None]
+    if named is not None and not bare:
+        # Nothing is compared: a reader would take it for something else.
+        return (Claim("form"), *held)
+    return tuple(replace(claim, against=named) if claim in bare else claim for claim in held)
 
 
 def _in_a_row(claims: Claims) -> Claims:
@@ -389,6 +412,8 @@ def _in_a_row(claims: Claims) -> Claims:
             claim = replace(claim, metric=about)
         if claim.kind == "told":
             about = claim.metric
+        elif claim.kind in ("product", "gain", "country"):
+            about = None
         if claim.sign == AS_BEFORE:
             claim = replace(claim, sign=sign)
         elif claim.kind in ("change", "moved"):
@@ -431,6 +456,7 @@ _RULES: dict[str, Callable[[Derived], Part]] = {
     "passed": _place,
     "more": _more,
     "beside": _beside,
+    "valued": _valued,
     "was": _was,
     "same": _same,
     "range": _range,

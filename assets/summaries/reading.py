@@ -19,7 +19,7 @@ GRAMMAR = Path(__file__).with_name("grammar.lark")
 WORDS = Path(__file__).with_name("words")
 LANGUAGES = frozenset(file.stem for file in WORDS.glob("*.toml"))
 """The languages that can be read, as ISO 639-1 codes."""
-_END = re.compile(r"[.;!?]+(?=\s|$)|\n+")
+_END = re.compile(r"\.+(?=\s|$)|\n+")
 _CHOICE = re.compile(r"\(([^()]*)\)")
 _METRIC, _AGAINST = "|".join(metric.name for metric in METRICS), "|".join(AGAINST)
 _PRODUCT = r"(?:riser|faller|top_product)_\d"
@@ -78,7 +78,7 @@ class UnreadError(Exception):
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a text, and their parts at semicolons, without the marks that end them."""
+    """The sentences of a text, without the marks that end them."""
     return [part.strip() for part in _END.split(text) if part.strip()]
 
 
@@ -147,7 +147,7 @@ def expanded(entry: str) -> Iterator[str]:
 def _parser(language: str) -> Lark:
     from lark import Lark
 
-    lines = [GRAMMAR.read_text(encoding="utf-8"), r"COMMA: /[,():–—]/", r"%ignore /[ \t\u00a0]+/"]
+    lines = [GRAMMAR.read_text(encoding="utf-8"), r"COMMA: /[,;:](?=\s)|[()]/", r"%ignore /[ \t\u00a0]+/"]
     lines += [rf"{kind}: /\{{(?:{ids})\}}/" for kind, ids in _IDS.items()]
     for kind, phrases in vocabulary_of(language).meanings.items():
         ordered = sorted(phrases, key=len, reverse=True)

@@ -138,12 +138,47 @@ A taxa de carrinho para compra, porém, perdeu {cart_to_purchase_vs_day_before} 
 O dia rendeu {revenue} em {orders} pedidos.
 {top_country} foi responsável por {top_country_share} da receita.
 Menos sessões e menos visualizações do que no dia anterior.
-As avaliações ficaram excepcionalmente altas, com {reviews}.
-A nota média foi de {rating}, abaixo da do dia anterior.
+As avaliações ficaram excepcionalmente altas, em {reviews}.
 A receita ficou {revenue_vs_trend} acima do que se esperava.
 Houve mais pedidos e mais clientes do que no dia anterior.
 """
 FALSE_ENGLISH = """
+Orders came to {orders} more than the day before.
+Revenue was {revenue} above its usual range.
+Orders were {orders} up from the day before.
+Orders were {orders} over the day before.
+There were {orders} orders from the day before.
+Over the day before, there were {orders} orders and revenue of {revenue}.
+{top_country} accounted for {top_country_share} of revenue from the day before.
+Revenue rose by {revenue_vs_day_before} from the previous day's figure of {revenue}.
+Orders were {orders_vs_trend} above the expected level of {orders}.
+Reviews were above their usual range of {reviews}.
+Orders rose by {orders_vs_day_before} from the day before, {orders}.
+Revenue, from {revenue}, rose by {revenue_vs_day_before} from the day before.
+{riser_2} gained {riser_2_change} from the same weekday a week before, and its revenue came to {revenue}.
+On the day before there were {orders_day_before} orders. That day, revenue came to {revenue}.
+There were {orders_day_before} orders the day before, with revenue of {revenue}.
+On the day before there were {orders_day_before} orders; revenue was {revenue}.
+On the day before, on {date}, there were {orders_day_before} orders.
+{riser_1} rose by {riser_1_change} from {riser_1_revenue}, compared with the same weekday a week before.
+Revenue came to {revenue} from {sessions} sessions.
+There were {sessions} sessions, generating revenue of {revenue}.
+Average rating was {rating} from {orders} orders.
+{customers} customers placed {orders} orders and left {reviews} reviews.
+View-to-cart rate was {view_to_cart} of {sessions} sessions.
+Orders came to {orders} customers.
+There were {orders} orders and revenue of {revenue}, up from the day before.
+Sessions rose by {sessions_vs_week_before} from the same weekday a week before but were below it.
+{top_country} accounted for {top_country_share} of revenue. It rose by {revenue_vs_day_before} from the day before.
+Revenue remained at {revenue}.
+There had been {orders} orders.
+Orders averaged {orders}.
+Customers sold {units} units.
+Orders came to {orders}, over {orders_day_before} the day before.
+There were {orders} orders, revenue –{revenue_vs_day_before}.
+Orders went from {orders_day_before},{orders}.
+Orders were equal to the day before.
+Orders were {orders}?
 There were {orders} orders from {top_country}.
 {top_country} accounted for {top_country_share} of revenue and {sessions} sessions.
 {top_country} accounted for {top_country_share} of revenue, with {units} units.
@@ -372,6 +407,13 @@ The rating fell to {rating}, a drop of {rating_vs_week_before} on the day before
 Unlike the day before, orders rose.
 """
 FALSE_PORTUGUESE = """
+A receita foi de {revenue} a mais que o dia anterior.
+Desde o dia anterior, houve {orders} pedidos.
+A receita ficou acima do valor esperado de {revenue}.
+{riser_1} ganhou {riser_1_change} de {riser_1_revenue} em relação ao mesmo dia da semana anterior.
+Os pedidos somaram {orders} clientes.
+Haviam sido {orders} pedidos.
+A receita ficou acima no dia anterior.
 {riser_1} teve {orders} pedidos.
 {riser_1} teve nota média de {rating}.
 Em {week_before_date}, o dia anterior, houve {orders_day_before} pedidos.
