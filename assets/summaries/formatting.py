@@ -94,7 +94,7 @@ def _codes() -> dict[str, str]:
 
     codes: dict[str, str] = {}
     # Two letters are countries; three digits are continents and the world.
-    for code in (each for each in Locale("en").territories if len(each) == 2):
+    for code in (each for each in map(str, Locale("en").territories) if len(each) == 2):
         for language in ("en", *get_official_languages(code, regional=False, de_facto=True)):
             try:
                 name = Locale.parse(language).territories.get(code)
