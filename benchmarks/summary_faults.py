@@ -223,7 +223,7 @@ def counted_planted(texts: Iterable[Written]) -> Counts:
 
 def table(title: str, parts: Iterable[tuple[str, Counts]]) -> None:
     """Kinds by column, wrong of all."""
-    held = list(parts)
+    held = [(name, counts) for name, counts in parts if counts]
     print(f"\n| {title} | {' | '.join(name for name, _ in held)} |\n| --- |{' ---: |' * len(held)}")
     for kind in sorted({kind for _, counts in held for kind in counts if kind != "true"}):
         cells = (f"{counts[kind][0]} of {counts[kind][1]}" if kind in counts else "" for _, counts in held)

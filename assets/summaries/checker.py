@@ -77,11 +77,13 @@ class Before:
         metric: that it speaks of; None where it speaks of none or of several.
         against: what it compares with; None where that is nothing or several things.
         is_of_shop: whether it speaks of the shop at its end, and not of a product or a country.
+        is_today: whether it speaks of the day at its end, and not of an earlier one.
     """
 
     metric: str | None = None
     against: str | None = None
     is_of_shop: bool = True
+    is_today: bool = True
 
 
 def _faults(sentence: str, facts: DayFacts, before: Before) -> tuple[list[Fault], Before]:
@@ -92,18 +94,20 @@ def _faults(sentence: str, facts: DayFacts, before: Before) -> tuple[list[Fault]
         said = "This is none of the forms, or holds a word that they do not know. It could not be read on from here."
         return [Fault("form", said, error.at)], Before()
     claims = [claim for each in claimed for claim in each]
-    told = {claim.metric for claim in claims if claim.kind == "told"}
+    told = {claim.metric for claim in claims if claim.kind in ("told", "value", "then", "joined")}
     against = {claim.against for claim in claims if claim.needs_against}
     ids = [each for each in PLACEHOLDER.findall(sentence) if each != "date"]
     faults: list[Fault] = []
-    of_shop = []
+    of_shop, today = [], []
     for each in claimed:
         owned, is_of_shop = _owned(each, before.is_of_shop)
+        dated, is_today = _dated(each, before.is_today)
         of_shop.append(is_of_shop)
-        faults = max(faults, [*owned, *_wrong(each, ids, facts)], key=len)
-    metric, named = (found.pop() if len(found) == 1 else None for found in (told, against))
+        today.append(is_today)
+        faults = max(faults, [*owned, *dated, *_wrong(each, ids, facts)], key=len)
+    metric, named = (found.pop() if len(found) == 1 else None for found in (told, against - {"trend"}))
     is_of_shop = all(of_shop)
-    return faults, Before(metric if is_of_shop else None, named, is_of_shop)
+    return faults, Before(metric if is_of_shop else None, named, is_of_shop, all(today))
 
 
 def _with(claim: Claim, before: Before) -> Claim:
@@ -123,6 +127,17 @@ def _owned(claims: Iterable[Claim], is_of_shop: bool) -> tuple[list[Fault], bool
         elif claim.kind == "bare" and not is_of_shop:
             faults.append(Fault("product", "Say that this is of the shop: write a clause of its own.", ""))
     return faults, is_of_shop
+
+
+def _dated(claims: Iterable[Claim], is_today: bool) -> tuple[list[Fault], bool]:
+    """Faults of figures of the day that are told behind those of an earlier one, as though they were of it."""
+    faults = []
+    for claim in claims:
+        if claim.kind in ("today", "earlier"):
+            is_today = claim.kind == "today"
+        elif claim.kind in ("value", "none") and claim.against is None and not is_today:
+            faults.append(Fault("date", "Say that this is of the day: begin with {date}.", ""))
+    return faults, is_today
 
 
 def _wrong(claims: Sequence[Claim], ids: Iterable[str], facts: DayFacts) -> Iterator[Fault]:

@@ -25,6 +25,8 @@ Kind = Literal[
     "told",
     "shop",
     "bare",
+    "today",
+    "earlier",
     "country",
     "alone",
 ]
@@ -75,6 +77,7 @@ class Claim:
             - day: a date is that of what is compared with;
             - told, shop, country: what is spoken of, as it may be;
             - bare: what comes is of what was spoken of, which has to be the shop;
+            - today, earlier: of which day is spoken;
             - alone: there is no earlier day;
             - form: what no fact can say.
         metric: that it is of, or product's id.
@@ -261,6 +264,8 @@ _JUDGES: dict[Kind, Callable[[Claim, DayFacts], Wrong]] = {
     "form": _form,
     "told": _told,
     "shop": _free,
+    "today": _free,
+    "earlier": _free,
     "bare": _free,
     "country": _free,
     "alone": _alone,

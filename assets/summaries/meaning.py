@@ -146,6 +146,11 @@ def _on_past(derived: Derived) -> Part:
     return Part("on_past", past.claims, past.past)
 
 
+def _on_day(derived: Derived) -> Part:
+    del derived
+    return Part("on_day", (Claim("today"),))
+
+
 def _value(derived: Derived) -> Part:
     return Part("value", (Claim("value", facts=(str(derived.word("VALUE")),)),))
 
@@ -181,11 +186,12 @@ def _chunk_alone(derived: Derived) -> Part:
 
 def _moved(derived: Derived) -> Part:
     sign = derived.sign
-    claims = derived.claims
-    return Part(
-        "moved",
-        tuple(replace(claim, sign=sign) if claim.kind in ("moved", "change") else claim for claim in claims),
+    claims = tuple(
+        replace(claim, sign=sign) if claim.kind in ("moved", "change") else claim for claim in derived.claims
     )
+    # From what was expected nothing rose: it was above.
+    rose = [claim for claim in claims if claim.kind in ("moved", "change") and claim.against == "trend"]
+    return Part("moved", (*claims, *([Claim("form")] if rose else [])))
 
 
 def _change(derived: Derived) -> Claims:
@@ -212,8 +218,21 @@ def _beside(derived: Derived) -> Part:
 
 def _valued(derived: Derived) -> Part:
     """A value, and of what it is: `came to {revenue} from {orders} orders`."""
-    joined = [Claim("joined", facts=(str(part.claims[0].metric),)) for part in derived.parts if part.rule == "counts"]
-    return Part("valued", (*derived.claims, *joined))
+    belonging = _belonging(derived.parts)
+    if belonging and any(claim.kind == "then" for claim in derived.claims):
+        # `..., compared with {then} the day before, with ...`: of which day it is would be in doubt.
+        belonging.append(Claim("form"))
+    return Part("valued", (*derived.claims, *belonging))
+
+
+def _belonging(parts: Iterable[Part]) -> list[Claim]:
+    """That what is spoken of is of the counts in some parts, of the same day."""
+    made = []
+    for claims in (part.claims for part in parts if part.rule in ("count", "counts")):
+        made.append(Claim("joined", facts=(str(claims[0].metric),)))
+        if claims[0].kind == "then":
+            made.append(Claim("form"))
+    return made
 
 
 def _was(derived: Derived) -> Part:
@@ -221,7 +240,10 @@ def _was(derived: Derived) -> Part:
     made = [Claim("then", facts=(then,), against=derived.past)] if then else []
     # Without a day beside it, it is of the one that leads the clause.
     claims = (replace(each, against=OF_THE_LEAD) if _is_bare_then(each) else each for each in derived.claims)
-    return Part("was", (*made, *claims))
+    told = (*made, *claims)
+    # What was expected is of the day.
+    is_earlier = any(each.against != "trend" for each in told if each.kind == "then")
+    return Part("was", (*told, *([Claim("earlier")] if is_earlier else [])))
 
 
 def _is_bare_then(claim: Claim) -> bool:
@@ -255,7 +277,7 @@ def _told(derived: Derived) -> Part:
     rest = [part for part in derived.parts if part is not subject]
     claims = [claim for part in rest for claim in part.claims]
     # `The average rating of {reviews} reviews was ...`
-    claims += [Claim("joined", facts=(str(part.claims[0].metric),)) for part in rest if part.rule == "count"]
+    claims += _belonging(rest)
     told = (Claim("told", metric) for metric in subject.metrics)
     return Part("told", (*told, *(claim for metric in subject.metrics for claim in _of(claims, metric))))
 
@@ -268,6 +290,7 @@ def _metrics(derived: Derived) -> Part:
 def _count(derived: Derived) -> Part:
     metric, then = derived.word("METRIC"), derived.word("THEN")
     made = [Claim("then", metric, facts=(then,), against=derived.past or OF_THE_LEAD)] if then else []
+    made += [Claim("earlier")] if then else []
     return Part("count", (*made, *_of(derived.claims, metric)))
 
 
@@ -291,6 +314,9 @@ def _counts(derived: Derived) -> Part:
             continue
         if before is not None and (child.rule == "worth" or {"LINK", "HAVE", "PLACED"} & set(between)):
             made.append(Claim("joined", before.claims[0].metric, facts=(str(child.claims[0].metric),)))
+            if any(claim.kind == "then" for claim in before.claims):
+                # `..., compared with {then} the day before, with ...`: of which day it is would be in doubt.
+                made.append(Claim("form"))
         made += child.claims
         before, between = child, []
     is_list = sum(isinstance(child, Part) for child in derived.children) > 1
@@ -314,8 +340,7 @@ def _counted(derived: Derived) -> Part:
     if derived.word("PLACED"):
         metric = derived.word("METRIC")
         who = metric or str(derived.parts[0].claims[0].metric)
-        if metric is None:
-            claims.append(Claim("joined", who, facts=(str(derived.parts[-1].claims[0].metric),)))
+        claims.append(Claim("joined", who, facts=(str(derived.parts[-1].claims[0].metric),)))
         if who != "customers":
             claims.append(Claim("form", who))
     elif claims and derived.word("PASSIVE"):
@@ -385,7 +410,7 @@ def _group(derived: Derived) -> Part:
     for claim in derived.claims:
         if claim.kind in ("then", "none"):
             claim = replace(claim, against=named) if claim.against in (None, OF_THE_LEAD) else claim
-        elif claim.kind not in ("day", "joined", "told", "shop", "bare"):
+        elif claim.kind not in ("day", "joined", "told", "shop", "bare", "earlier"):
             # Of an earlier day only what was then is known.
             claim = Claim("form", claim.metric, facts=claim.facts)
         made.append(claim)
@@ -433,8 +458,9 @@ def _sentence(derived: Derived) -> Part:
     made = []
     for at, claim in enumerate(claims):
         if claim.needs_against and claim.against is None:
-            before = next((each for each in reversed(named[:at]) if each), None)
-            behind = next((each for each in named[at:] if each), None)
+            # What was expected is said with each.
+            before = next((each for each in reversed(named[:at]) if each and each != "trend"), None)
+            behind = next((each for each in named[at:] if each and each != "trend"), None)
             if before is None or behind is None or before == behind:
                 claim = replace(claim, against=before or behind)
         made.append(claim)
@@ -446,6 +472,7 @@ _RULES: dict[str, Callable[[Derived], Part]] = {
     "level": _level,
     "against": _named,
     "comparison": _comparison,
+    "on_day": _on_day,
     "on_past": _on_past,
     "value": _value,
     "then": _then,

@@ -203,10 +203,11 @@ def _sentences(facts: DayFacts, words: Words) -> Iterator[str]:
         yield _filled(template, facts, words, count)
         if count == "reviews" and "rating" in facts.facts:
             yield words.rated.format()
-        yield from list(_changes(facts, words, main)) or _before(facts, words, count)
+        before = list(_changes(facts, words, main))
+        yield from before
     else:
+        before = []
         yield words.none.format(nouns=words.noun[count][1])
-        yield from _before(facts, words, count)
     yield from _anomalies(facts, words)
     yield from _products(facts, words)
     if count == "orders":
@@ -216,6 +217,9 @@ def _sentences(facts: DayFacts, words: Words) -> Iterator[str]:
             yield _filled(words.reviews_too, facts, words, "reviews")
         if "top_country" in facts.facts:
             yield words.country.format()
+    if not before:
+        # At the end: what is said behind it would be taken for that of the earlier day.
+        yield from _before(facts, words, count)
 
 
 def _changes(facts: DayFacts, words: Words, metric: str) -> Iterator[str]:

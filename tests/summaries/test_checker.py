@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from assets.summaries.checker import SENTENCES, check, rules_version
+from assets.summaries.checker import LONGEST, SENTENCES, check, rules_version
 from assets.summaries.claims import Claim
 from assets.summaries.facts import AGAINST, BY_NAME, DayFacts, Fact, Kind
 from assets.summaries.meaning import meanings
@@ -143,6 +143,16 @@ A receita ficou {revenue_vs_trend} acima do que se esperava.
 Houve mais pedidos e mais clientes do que no dia anterior.
 """
 FALSE_ENGLISH = """
+Revenue was {revenue_vs_trend} above the expected level. Sessions rose to {sessions}.
+Sessions rose by {sessions_vs_trend} from the expected level.
+Revenue came to {revenue} from {orders_day_before} orders the day before.
+There were {orders_day_before} orders the day before and revenue was {revenue}.
+On the day before, there were {orders_day_before} orders. The shop had {sessions} sessions and {views} views.
+Orders came to {orders}, compared with {orders_day_before} the day before, with revenue of {revenue}.
+Revenue rose by {revenue_vs_day_before} from the day before, while revenue had come to {revenue}.
+Revenue came to {revenue} from {orders} orders. They rose by {revenue_vs_day_before} from the day before.
+Compared with the day before, orders rose by {orders_vs_day_before}, with revenue of {revenue_vs_day_before}.
+Customers placed {sessions} sessions.
 Orders came to {orders} more than the day before.
 Revenue was {revenue} above its usual range.
 Orders were {orders} up from the day before.
@@ -407,6 +417,11 @@ The rating fell to {rating}, a drop of {rating_vs_week_before} on the day before
 Unlike the day before, orders rose.
 """
 FALSE_PORTUGUESE = """
+A receita subiu em {revenue} em relação ao dia anterior.
+Os pedidos ultrapassaram o dia anterior em {orders}.
+A receita ficou acima do esperado, e as sessões subiram.
+A receita havia somado {revenue}.
+A receita foi de {revenue} para {revenue_day_before} no dia anterior.
 A receita foi de {revenue} a mais que o dia anterior.
 Desde o dia anterior, houve {orders} pedidos.
 A receita ficou acima do valor esperado de {revenue}.
@@ -665,6 +680,29 @@ def test_the_narrators_text_passes(language: str) -> None:
 def test_in_a_language_without_words_only_the_narrator_passes() -> None:
     day = a_day("de")
     assert [fault.kind for fault in check("Orders came to {orders} on {date}.", day)] == ["language"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"On {{date}}, {' and '.join(['orders'] * 160)} rose. Customers were {{customers}}.",
+        f"On {{date}}, there were {', '.join(['{orders} orders'] * 100)}. Customers were {{customers}}.",
+        f"On {{date}}, there were {' with '.join(['{orders} orders'] * 90)}. Customers were {{customers}}.",
+        f"On {{date}}, there were {' and with '.join(['{orders} orders'] * 75)}. Customers were {{customers}}.",
+        f"On {{date}}, orders were {{orders}}{', up {orders_vs_day_before} from the day before' * 35}. No view.",
+        f"On {{date}}, orders rose {' and '.join(['by {orders_vs_day_before} from the day before'] * 38)}. No view.",
+        f"On {{date}}, {', and '.join(['orders were {orders_vs_day_before} above the day before'] * 32)}. No view.",
+        f"On {{date}}, orders rose {' '.join(['from the day before'] * 85)}. Customers were {{customers}}.",
+        f"{'On {date}, ' * 80}orders were {{orders}}. Customers were {{customers}}.",
+        f"On {{date}}, {'the ' * 440}orders were {{orders}}. Customers were {{customers}}.",
+        f"On {{date}}, orders{', ' * 600}rose. Customers were {{customers}}.",
+    ],
+    ids=range(11),
+)
+def test_a_text_of_many_readings_is_judged_all_the_same(text: str) -> None:
+    """Each would take for ever if its readings were told one by one."""
+    assert len(text) <= LONGEST
+    assert len(check(text, a_day())) < 1_000
 
 
 def test_languages_have_rules_of_their_own() -> None:
