@@ -15,7 +15,7 @@ from assets.search.fresh import Fresh, read_fresh
 from assets.search.grounding import Grounding, Sentences, cleaned, stems_of
 from assets.search.material import Shown, shown_of
 from assets.search.narration import Reason, narrate, refusal
-from assets.search.relevance import Relevant, Wish, find, is_beyond, wish_of
+from assets.search.relevance import Order, Relevant, Wish, find, is_beyond, wish_of
 from assets.search.retrieve import Searcher
 from assets.search.rewriting import Turn, is_usable, joined, tidy
 from assets.search.stages import Record, Records
@@ -42,7 +42,7 @@ NEAR = 0.75
 NARRATOR = "narrator/v1"
 """What is named as the model where no language model has answered."""
 
-_NO_ANSWER = re.compile(r"\bNO[_ ]ANSWER\b")
+_NO_ANSWER = re.compile(r"\W*NO[_ ]ANSWER\W*")
 _WHOLE = re.compile(r"(?:[.!?…:\]][\"'’”)\]*]*|NO[_ ]ANSWER)\s*$")
 _log = logging.getLogger("cartograph.answers")
 
@@ -181,6 +181,7 @@ class _Answering:
         self.by, self.question, self.turns, self.asker = by, question, turns, asker
         self.record = Record.of(by.shop.name, question, len(turns))
         self.shown: list[Shown] = []
+        self.order: Order | None = None
         self.reason: Reason | None = None
         self.said: list[str] = []
         self.is_line_ended = False
@@ -210,7 +211,7 @@ class _Answering:
             found, fitting = self._found(wish)
         with record.stage("fresh"):
             fresh = self._fresh(fitting)
-        self.shown = self._wished(shown_of(fitting, fresh), wish)
+        self.shown, self.order = self._wished(shown_of(fitting, fresh), wish), wish.order
         ids = {one.product_id for one in self.shown}
         record.retrieved = [
             {
@@ -270,10 +271,10 @@ class _Answering:
         return query
 
     def _wish(self, query: str) -> Wish:
-        """What a query asks for; bounds that a model left out of it are those of the question."""
+        """What a query asks for; a bound of the question stands before one that was asked for earlier."""
         currency = self.by.shop.currency
         made, asked = wish_of(query, currency), wish_of(self.question, currency)
-        return Wish(made.text, asked.bounds or made.bounds, asked.order or made.order)
+        return Wish(made.text, asked.within(made), asked.order or made.order)
 
     def _found(self, wish: Wish) -> tuple[list[Relevant], list[Relevant]]:
         """What a search finds, and what of it is to be answered from."""
@@ -290,7 +291,7 @@ class _Answering:
     def _wished(self, shown: list[Shown], wish: Wish) -> list[Shown]:
         """The products whose price of this moment is what was asked for, in the order that was asked for."""
         priced = [one for one in shown if one.price is not None and one.currency == self.by.shop.currency]
-        if priced and wish.bounds:
+        if wish.bounds:
             shown = priced = [one for one in priced if one.price is not None and wish.is_met(one.price)]
         if priced and wish.order:
             shown = sorted(priced, key=lambda one: one.price or 0, reverse=wish.order == "highest")
@@ -315,7 +316,8 @@ class _Answering:
         self.is_grave = self.is_unanswered = False
 
     def _grounding(self) -> Grounding:
-        return Grounding(self.shown, self.by.shop.language)
+        # What was found without an order of prices is not all that there is: nothing is the cheapest.
+        return Grounding(self.shown, self.by.shop.language, [self.order] if self.order else [])
 
     def _written(self) -> Iterator[Event]:
         by, record = self.by, self.record
@@ -381,7 +383,7 @@ class _Answering:
     def _checked(self, sentences: Sequence[str]) -> Iterator[Said]:
         """Say the sentences that hold, up to the first that makes all of them doubtful."""
         for sentence in sentences:
-            if _NO_ANSWER.search(sentence):
+            if _NO_ANSWER.fullmatch(sentence):
                 self.is_unanswered = True
                 continue
             text = cleaned(sentence)

@@ -15,6 +15,7 @@ from decimal import Decimal
 from functools import cache, lru_cache
 
 from assets.search.material import DESCRIPTION, Shown
+from assets.search.relevance import Order
 from assets.search.untrusted import plain
 from assets.search.vocabulary import SYMBOLS, vocabulary_of
 from resources.vectors.bm25 import Bm25
@@ -31,7 +32,9 @@ Stems = Callable[[str], frozenset[int]]
 
 _CITED = re.compile(r"\[[^\[\]]*\]")
 _MARKUP = re.compile(r"[<>{}\\^~|]|https?|www\.|://|\S@\S|\]\s*\(", re.IGNORECASE)
-_EMPHASIS = re.compile(r"[*_`#]+")
+_EMPHASIS = re.compile(r"(?<![\w*_`])(\*{1,3}|_{1,3}|`)(?=\S)(?![^\[\]]*\])(.+?)(?<=\S)\1(?![\w*_`])(?![^\[\]]*\])")
+"""Marks in pairs around words, but "10*20", "5*" and "C#" are none. In brackets stand ids, which may hold any sign."""
+_HEADING = re.compile(r"^\s*#+\s+")
 _MARKER = re.compile(r"^\s*(?:[-•–·+]\s+|\d{1,2}[.)]\s+)")
 _ENDED = re.compile(r"\n+|[.!?…][\"'’”)]*(?=\s)")
 _BEHIND = re.compile(r"\s+(?:(\[[^\[\]]*\][.]?)(\s+)(?=(\S))|(?=[^\s\[]))|[ \t]*(?=\n)")
@@ -44,7 +47,8 @@ _PAUSE = re.compile(
     r"|(?<=\s)[-–—](?=\s)|(?<=[^\W\d_])[-–](?=[^\W\d_])"
 )
 """Marks that say nothing. A sign before a number does."""
-_STOP = re.compile(r"(?<=[.!?…])\s+(?![a-zß-ÿ\d])")
+_STOP = re.compile(r"(?<=[.!?])(?<!\.\.)\s+(?![a-zß-ÿ\d])")
+"""Where a sentence ends; behind an ellipsis it may go on: "Not … Waterproof"."""
 _ID, _NAMED = 0xE000, 0xF000
 """Characters for private use: the id of the first product, and its title with the id behind it."""
 _NEVER = "(?!)"
@@ -68,14 +72,18 @@ class Fault:
 class Grounding:
     """Checks the sentences of one answer, in their order."""
 
-    def __init__(self, products: Sequence[Shown], language: str) -> None:
+    def __init__(
+        self, products: Sequence[Shown], language: str, extremes: Sequence[Order] = ("lowest", "highest")
+    ) -> None:
         """
         Args:
             products: those that the answer may speak of.
             language: of the answer; one without frames is answered in English.
+            extremes: of prices, those that may be said of one of the products.
         """
         self.cited: list[str] = []
         self._products = list(products)
+        self._extremes = extremes
         self._vocabulary = vocabulary_of(language)
         self._currencies = self._all_currencies()
         self._amounts = self._pattern_of_amounts()
@@ -84,6 +92,7 @@ class Grounding:
             (re.compile(rf"{re.escape(_spaced(one.title))} {chr(_ID + place)}"), f" {chr(_NAMED + place)}")
             for place, one in enumerate(products)
         ]
+        self._quoted = [self._sentences(place) for place in range(len(products))]
         self._said = [self._said_of(place) for place in range(len(products))]
         self._true = re.compile(self._all())
         self._subject: int | None = None
@@ -143,8 +152,8 @@ class Grounding:
         return self._amounts.sub(amount, text)
 
     def _one_text_of(self, texts: Iterable[str]) -> str:
-        """The pattern of texts of the data, of which the longest is taken."""
-        read = {self._priced(_spaced(text)) for text in texts} - {""}
+        """The pattern of those texts of the data that may be said again, of which the longest is taken."""
+        read = {self._priced(_spaced(text)) for text in texts if not self._vocabulary.unsaid.search(text)} - {""}
         return f"(?>{_one_of(map(re.escape, sorted(read, key=len, reverse=True)))})"
 
     # What may be said
@@ -152,10 +161,13 @@ class Grounding:
     def _all(self) -> str:
         """The pattern of the sentences that are true, but for those that lean on the one before."""
         frames, places = self._vocabulary.frames, range(len(self._products))
-        full = _one_of(f"{self._named(place)}{self._at(place)}?{self._follows(place)}" for place in places)
+        full = _one_of(
+            f"{self._named(place)}(?:{self._follows(place)}|{self._at(place)}{self._follows(place, is_priced=True)})"
+            for place in places
+        )
         bare = _one_of(map(self._named, places))
         item = _one_of(f"{self._named(place)}{self._behind(place)}" for place in places)
-        low, high = self._extreme(is_low=True), self._extreme(is_low=False)
+        low, high = self._extreme("lowest"), self._extreme("highest")
         return _one_of(
             [
                 frames["openings"],
@@ -163,7 +175,7 @@ class Grounding:
                 # With one price for two titles it would be in doubt whose it is.
                 *(f"{frames['lead']}?(?:{frames['and']}?{each})+" for each in (bare, item)),
                 *(
-                    f"{frames['description']}{self._named(place)}{frames['says']}{self._sentences(place)}"
+                    f"{frames['description']}{self._named(place)}{frames['says']}{self._quoted[place]}"
                     for place in places
                 ),
                 *(
@@ -188,14 +200,29 @@ class Grounding:
             return False
         return bool(re.fullmatch(f"{self._vocabulary.frames['it']}{self._follows(self._subject)}", read))
 
-    def _follows(self, place: int) -> str:
-        """All that may be said behind a product; a comparison last, for what comes behind it would be in doubt."""
+    def _follows(self, place: int, is_priced: bool = False) -> str:
+        """All that may be said behind a product; a comparison last, for what comes behind it would be in doubt.
+
+        Args:
+            is_priced: the price stands before it.
+        """
         compared = self._comparisons(place)
-        return f"(?:{self._row(place)}(?:{self._vocabulary.frames['but']}?{compared})?|{compared})"
+        row = f"(?>{self._facts(place)}+)" if is_priced else self._row(place)
+        return f"(?:{row}(?:{self._vocabulary.frames['but']}?{compared})?|{compared})"
 
     def _row(self, place: int) -> str:
+        """What may be said of a product, with its price once.
+
+        Behind the price stands no sentence of the description by itself: with "Each month" it would be another price.
+        """
+        but, facts = self._vocabulary.frames["but"], self._facts(place)
+        told = f"(?:{facts}|{but}?{self._quoted[place]})"
+        priced = f"{but}?{self._vocabulary.frames['costs']}{self._price(place)}{facts}*"
         # Texts that hold one another can be parted in too many ways to try them all: the first is taken.
-        return f"(?>(?:{self._vocabulary.frames['but']}?{self._said[place]})+)"
+        return f"(?>{told}+(?:{priced})?|{priced})"
+
+    def _facts(self, place: int) -> str:
+        return f"(?:{self._vocabulary.frames['but']}?{self._said[place]})"
 
     def _named(self, place: int) -> str:
         return f"{self._vocabulary.frames['article']}? {chr(_NAMED + place)}"
@@ -211,7 +238,7 @@ class Grounding:
     def _behind(self, place: int) -> str:
         """What stands behind a title in a list, and compares nothing: of whom would be in doubt."""
         frames = self._vocabulary.frames
-        quoted = f"(?:{frames['article']}?{self._sentences(place)})"
+        quoted = f"(?:{frames['article']}?{self._quoted[place]})"
         which = f"(?:{frames['which']}{self._row(place)})"
         return f"(?:{quoted}{self._at(place)}?{which}?|{self._at(place)}{which}?|{which})"
 
@@ -221,18 +248,16 @@ class Grounding:
         parts = [part for part in _STOP.split(text) if part]
         if parts and len(text) >= UNCUT and parts[-1][-1] not in '.!?…"”':
             parts.pop()
-        return self._one_text_of(part for part in parts if not self._vocabulary.unsaid.search(part))
+        return self._one_text_of(parts)
 
     def _said_of(self, place: int) -> str:
-        """What may be said of a product by itself."""
+        """What may be said of a product by itself, but for its price."""
         frames, one = self._vocabulary.frames, self._products[place]
-        quoted = self._sentences(place)
         levels = self._one_text_of((*one.categories, " > ".join(one.categories)))
         keyword = self._one_text_of(one.keywords)
         return _one_of(
             [
-                f"{frames['costs']}{self._price(place)}",
-                f"(?:{frames['is']}|{frames['described']})?{quoted}",
+                f"(?:{frames['is']}|{frames['described']}){self._quoted[place]}",
                 f"{frames['brand']}{self._one_text_of([one.brand])}",
                 f"{frames['category']}{levels}",
                 f"{frames['keywords']}{keyword}(?:{frames['and']}?{keyword})*",
@@ -250,12 +275,15 @@ class Grounding:
                 others[name].append(self._named(other))
         return _one_of(f"{frames[name]}{_one_of(named)}" for name, named in others.items())
 
-    def _extreme(self, is_low: bool) -> int | None:
-        """The one product that costs least or most of all; None where it is not one, or a price is not known."""
+    def _extreme(self, kind: Order) -> int | None:
+        """The one product that costs least or most of all; None where it is not one, a price is not known, or it may
+        not be said."""
+        if kind not in self._extremes:
+            return None
         prices = [one.price for one in self._products if one.price is not None]
         if len(prices) < max(2, len(self._products)) or len({one.currency for one in self._products}) > 1:
             return None
-        best = min(prices) if is_low else max(prices)
+        best = min(prices) if kind == "lowest" else max(prices)
         return prices.index(best) if prices.count(best) == 1 else None
 
     # What is wrong
@@ -346,10 +374,8 @@ class Sentences:
 
 def cleaned(sentence: str) -> str:
     """A sentence without what models write around it: emphasis, bullets, numbers of a list."""
-    made = _MARKER.sub("", plain(sentence, 4 * LONGEST_SENTENCE))
-    # In brackets stand ids, which may hold any sign.
-    parts = re.split(r"(\[[^\[\]]*\])", made)
-    return " ".join("".join(part if part.startswith("[") else _EMPHASIS.sub("", part) for part in parts).split())
+    made = _HEADING.sub("", _MARKER.sub("", plain(sentence, 4 * LONGEST_SENTENCE)))
+    return " ".join(_EMPHASIS.sub(r"\2", made).split())
 
 
 @cache
@@ -366,7 +392,7 @@ def stems_of(language: str) -> Stems:
 
 def _spaced(text: str) -> str:
     """A text in small letters, a space before each word and each mark that says something."""
-    said = _PAUSE.sub(" ", _EMPHASIS.sub("", text))
+    said = _PAUSE.sub(" ", _EMPHASIS.sub(r"\2", text))
     return "".join(f" {token}" for token in _TOKEN.findall(said.casefold()))
 
 

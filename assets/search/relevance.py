@@ -77,12 +77,21 @@ class Wish:
     Attributes:
         text: the question without the bounds and the order of prices.
         bounds: these by their comparisons, `lt`, `lte`, `gt`, `gte`; none that is not in the shop's currency.
-        order: whether the lowest or the highest price is asked for.
+        order: whether the lowest or the highest price is asked for; None: neither, or both.
     """
 
     text: str
     bounds: Mapping[str, Decimal]
     order: Order | None
+
+    def within(self, other: Wish) -> dict[str, Decimal]:
+        """The bounds, and on the side that has none those of an earlier wish, where prices can keep to both."""
+        added = {
+            name: bound for name, bound in other.bounds.items() if not any(name[0] == own[0] for own in self.bounds)
+        }
+        lower = [bound for name, bound in {**added, **self.bounds}.items() if name[0] == "g"]
+        upper = [bound for name, bound in {**added, **self.bounds}.items() if name[0] == "l"]
+        return dict(self.bounds) if lower and upper and max(lower) > min(upper) else {**added, **self.bounds}
 
     @property
     def where(self) -> dict[str, Any]:
@@ -94,6 +103,7 @@ class Wish:
         return all(_COMPARED[name](price, bound) for name, bound in self.bounds.items())
 
 
+_WORD = re.compile(r"\w+")
 _COMPARED = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
 
 
@@ -128,7 +138,9 @@ def wish_of(question: str, currency: str) -> Wish:
         text = words.cheapest.sub(partial(order, kind="lowest"), text)
         text = words.dearest.sub(partial(order, kind="highest"), text)
     text = re.sub(r"\s+(?=[?!.,;]|$)", "", " ".join(text.split()))
-    return Wish(text if any(mark.isalpha() for mark in text) else question, bounds, next(iter(orders), None))
+    # Of two orders neither can be kept: the dearest of the cheapest is not the dearest.
+    order_of_all = orders[0] if len(set(orders)) == 1 else None
+    return Wish(text if any(mark.isalpha() for mark in text) else question, bounds, order_of_all)
 
 
 def _bounds(words: Vocabulary, currency: str) -> list[tuple[re.Pattern[str], tuple[str, ...]]]:
@@ -137,15 +149,28 @@ def _bounds(words: Vocabulary, currency: str) -> list[tuple[re.Pattern[str], tup
     before = "|".join(sorted((*signs, currency), key=len, reverse=True))
     names = "|".join((currency, *(name for name, code in words.money.items() if code == currency)))
     beside, behind = rf"(?:{before})\s?", rf"\s?(?:{before}|(?:{names})(?!\w))"
-    number = r"(\d(?:[\d.,]*\d)?)"
+    # "1k" and "1 000" are not 1, and are no bound.
+    number = r"((?>\d(?:[\d.,]*\d)?))(?!\s?(?:k|mil|thousand)\b|\s\d{3}\b|\s?\d*⁄)"
     amount = rf"(?:{beside}{number}|{number}{behind})"
-    first, second = words.between
+    first, second, alone = words.between
     return [
         (
             re.compile(rf"(?<!\w){first}\s+(?:{beside})?{number}(?:{behind})?\s+{second}\s+{amount}", re.IGNORECASE),
             ("gte", "lte"),
         ),
+        (
+            re.compile(
+                rf"(?<!\w)(?:{amount}(?:\s?[-–—]\s?|\s{alone}\s){amount}"
+                rf"|{beside}{number}\s?[-–—]\s?{number}|{number}\s?[-–—]\s?{number}{behind})",
+                re.IGNORECASE,
+            ),
+            ("gte", "lte"),
+        ),
         *((re.compile(rf"(?<!\w){pattern}\s+{amount}", re.IGNORECASE), (name,)) for pattern, name in words.bounds),
+        *(
+            (re.compile(rf"(?<!\w){amount}\s+{pattern}(?!\w)", re.IGNORECASE), (name,))
+            for pattern, name in words.behind
+        ),
     ]
 
 
@@ -156,9 +181,10 @@ def is_beyond(question: str, texts: Sequence[str], stems: Callable[[str], frozen
         texts: of the products that were found. Of what stands there a question may be: a film may be of a cure.
         stems: the stems of the words of a text.
     """
-    known = stems(" ".join(texts))
+    # By whole words: a stocking is not stock.
+    known = set(_WORD.findall(" ".join(texts).casefold()))
     return any(
-        not (own := stems(found[0])) or not own <= known
+        not (own := {word for word in _WORD.findall(found[0].casefold()) if stems(word)}) or not own <= known
         for language in LANGUAGES
         for found in vocabulary_of(language).topics.finditer(question)
     )

@@ -24,6 +24,8 @@ _SPEAK = (
 _LETTERED = re.compile(r"(?:\b[^\W\d_]\b[\s\-_*]{1,2}){5,}")
 _HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
 """Characters that turn the direction of a text, and the letters of it that nobody sees."""
+_FRACTION = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞↉])")
+_RAISED = re.compile(r"(?<=[^\W_])([²³¹⁰⁴-⁹]+)")
 _WORD = re.compile(r"[^\W\d_]+")
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _PRICE = re.compile(
@@ -61,14 +63,22 @@ _PERSONAL = re.compile(
 def plain(text: str, longest: int) -> str:
     """Text as people see it, on one line: compatible characters are the same (NFKC), unseen ones are gone.
 
+    A number stays what it is: "2½" is not 21 halves, and "10²" not 102.
+
     Args:
         longest: characters; what is more is cut off behind a word.
     """
     # An expanded text can be many times as long as it was, so it is cut twice.
-    words = visible(unicodedata.normalize("NFKC", text[: 4 * longest]))
+    words = visible(_compatible(text[: 4 * longest]))
     if len(words) <= longest:
         return words
     return words[:longest].rsplit(" ", 1)[0]
+
+
+def _compatible(text: str) -> str:
+    parts = _RAISED.split(_FRACTION.sub(" ", text))
+    # Each second one is raised.
+    return "".join(part if place % 2 else unicodedata.normalize("NFKC", part) for place, part in enumerate(parts))
 
 
 def visible(text: str) -> str:

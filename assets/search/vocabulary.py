@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 WORDS = Path(__file__).with_name("words")
 LANGUAGES = tuple(sorted(file.stem for file in WORDS.glob("*.toml")))
@@ -25,11 +26,12 @@ class Vocabulary:
             text in small letters without punctuation.
         has_comma: whether a comma stands before the cents.
         money: words for currencies.
-        unsaid: in a sentence of a product's description: praise, prices and stock, talk to or of people and machines.
-            It is not said again.
+        unsaid: in a text of a product: praise, prices and stock, talk to or of people and machines, in any language. It
+            is not said again.
         topics: in a question: what no data of a product holds, such as stock, discounts, delivery, payment, health.
         bounds: in a question: what stands before an amount, with the comparison of a filter that it means.
-        between: in a question: what stands before and between two amounts.
+        behind: in a question: what stands behind an amount, likewise.
+        between: in a question: what stands before and between two amounts, and what stands between two alone.
         denied: in a question: ends what stands before words that are turned round.
         cheapest, dearest: in a question: an order of prices.
     """
@@ -40,7 +42,8 @@ class Vocabulary:
     unsaid: re.Pattern[str]
     topics: re.Pattern[str]
     bounds: Sequence[tuple[str, str]]
-    between: tuple[str, str]
+    behind: Sequence[tuple[str, str]]
+    between: tuple[str, str, str]
     denied: re.Pattern[str]
     cheapest: re.Pattern[str]
     dearest: re.Pattern[str]
@@ -56,20 +59,26 @@ class Vocabulary:
 @cache
 def vocabulary_of(language: str) -> Vocabulary:
     """The words of a language; of one without a list, those of English."""
-    told = tomllib.loads((WORDS / f"{known(language)}.toml").read_text(encoding="utf-8"))
-    asked = told["questions"]
+    told = _read(known(language))
+    asked, every = told["questions"], [_read(one) for one in LANGUAGES]
     return Vocabulary(
         frames={name: f"(?:{'|'.join(f' {entry}' for entry in entries)})" for name, entries in told["frames"].items()},
         has_comma=told["has_comma"],
         money=told["money"],
-        unsaid=_words([*told["data"]["unsaid"], *asked["topics"]]),
+        unsaid=_words([entry for one in every for entry in (*one["data"]["unsaid"], *one["questions"]["topics"])]),
         topics=_words(asked["topics"]),
         bounds=[(words, operator) for words, operator in asked["bounds"]],
-        between=(asked["between"][0], asked["between"][1]),
+        behind=[(words, operator) for words, operator in asked["behind"]],
+        between=(asked["between"][0], asked["between"][1], asked["between"][2]),
         denied=re.compile(rf"(?<!\w)(?:{'|'.join(asked['denied'])})(?:[^\w.?!]+\w+){{0,4}}[^\w.?!]*\Z", re.IGNORECASE),
         cheapest=_words(asked["cheapest"]),
         dearest=_words(asked["dearest"]),
     )
+
+
+@cache
+def _read(language: str) -> dict[str, Any]:
+    return tomllib.loads((WORDS / f"{language}.toml").read_text(encoding="utf-8"))
 
 
 def known(language: str) -> str:

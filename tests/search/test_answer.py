@@ -389,6 +389,27 @@ def test_bounds_hold_for_the_price_of_this_moment(counter: Counter, server: LlmS
         counter.stock({product: good.price for product, good in GOODS.items()})
 
 
+def test_where_no_price_is_known_nothing_keeps_to_bounds(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    counter.stock(dict.fromkeys(GOODS, None))
+    try:
+        said = ask(counter.asker(tmp_path, server), "Do you have a ceramic mug under £5?")
+        assert (said.answer.reason, said.sources) == ("nothing found", ())
+    finally:
+        counter.stock({product: good.price for product, good in GOODS.items()})
+
+
+def test_a_bound_that_follows_narrows_the_one_before(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    asker = counter.asker(tmp_path, server, use=["narrator"])
+    said = ask(asker, "and those over £1?", Turn("Do you have mugs under £5?", GOOD))
+    assert {source.product_id for source in said.sources} & {"1", "2"} == {"1"}
+
+
+def test_a_title_may_say_no_answer(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
+    with changed(counter, p8=Good("NO ANSWER DOOR SIGN", 9.0, "Sign of tin for a door.")):
+        server.plan = ["There is NO ANSWER DOOR SIGN [8], 9.00 GBP."]
+        assert ask(counter.asker(tmp_path, server), "Do you have a door sign of tin?").answer.cited == ("8",)
+
+
 def test_where_no_price_keeps_to_the_bounds_nothing_is_found(
     counter: Counter, server: LlmServer, tmp_path: Path
 ) -> None:

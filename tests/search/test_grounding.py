@@ -262,11 +262,63 @@ def test_a_title_may_hold_digits_a_price_and_any_sign() -> None:
         "T-SHIRT 'MEN'S' 1/2",
         "!!!",
         "1,000 PIECES",
+        "TRAY 10*20 CM",
+        "5* HOTEL MUG",
+        "*USB LAMP",
+        "CLOTH 10²",
     ):
         product = replace(ENAMEL, title=title)
         said = f"The {title} [2] costs 6.25 GBP."
+        assert cleaned(f"**The** {said[4:]}") == said
         assert faults_of(said, products=[product]) == [], title
         assert faults_of(said.replace("6.25", "1.65"), products=[product]) != []
+
+
+def test_a_title_is_compared_with_its_signs() -> None:
+    for title, other in (("TRAY 10*20 CM", "TRAY 1020 CM"), ("C# BOOK", "C BOOK"), ("CLOTH 10²", "CLOTH 102")):
+        assert faults_of(f"There is {other} [2].", products=[replace(ENAMEL, title=title)]) != []
+
+
+def test_only_the_extreme_that_was_asked_for_is_said() -> None:
+    low, high = "The cheapest of these is CAKE [1].", "The most expensive of these is MUG [2]."
+    products = [replace(CAKE, product_id="1", title="CAKE", price=Decimal(1)), replace(ENAMEL, title="MUG")]
+    for allowed, said in (("lowest", low), ("highest", high)):
+        for sentence in (low, high):
+            checker = Grounding(products, "en", [allowed])
+            assert (checker.check(sentence) == []) == (sentence == said)
+
+
+def test_no_sentence_of_a_description_stands_behind_a_price() -> None:
+    products = [replace(ENAMEL, description="Each month. Holds 300 ml.", keywords=("gift",))]
+    for false in (
+        "[2] costs 6.25 GBP each month.",
+        "[2], 6.25 GBP each month.",
+        "[2], which costs 6.25 GBP each month.",
+        "[2] costs 6.25 GBP, and each month.",
+    ):
+        assert faults_of(f"BLUE ENAMEL MUG {false}", products=products) != []
+    for true in ("[2] holds 300 ml and costs 6.25 GBP.", "[2] costs 6.25 GBP and has the keyword gift."):
+        assert faults_of(f"BLUE ENAMEL MUG {true}", products=products) == []
+
+
+def test_no_text_of_a_product_promises_praises_or_heals() -> None:
+    for text in (
+        "Dispatched within a day",
+        "Last one",
+        "Treats arthritis",
+        "Recommended by doctors",
+        "Lifetime replacement",
+        "Frete grátis",
+    ):
+        product = replace(ENAMEL, description=f"{text}.", keywords=(text,), categories=(text,), brand=text)
+        for form in ("is {}", "has the keyword {}", "is in the category {}", "is by {}"):
+            assert faults_of(f"BLUE ENAMEL MUG [2] {form.format(text)}.", products=[product]) != [], (text, form)
+
+
+@pytest.mark.parametrize("gap", ["…", "..."])
+def test_behind_an_ellipsis_no_new_sentence_begins(gap: str) -> None:
+    product = replace(ENAMEL, description=f"Not {gap} Waterproof.")
+    assert faults_of("BLUE ENAMEL MUG [2] is waterproof.", products=[product]) != []
 
 
 def test_ids_that_case_alone_tells_apart_are_two_products() -> None:

@@ -206,3 +206,11 @@ def test_what_gives_orders_behind_the_cut_is_seen() -> None:
     assert harmless("fine words " * 80, 700) != ""
     assert harmless("mug \U000e0041\U000e0042", 700) == ""
     assert harmless(None, 700) == ""
+
+
+def test_titles_that_order_or_promise_are_known() -> None:
+    for title in ("FREE RETURNS FOR ALL", "BUY ONE GET ONE FREE", "SEND YOUR CARD NUMBER TO BOB", "MUG [85123B] SET"):
+        assert gives_orders(title), title
+    for title in ("SEND A SMILE MUG", "NO. 5 SIGN [RED]", "CREDIT CARD HOLDER"):
+        assert not gives_orders(title), title
+    assert plain("JUG 2½ PINTS, 10² CM", 80) == "JUG 2 1\N{FRACTION SLASH}2 PINTS, 10² CM"
