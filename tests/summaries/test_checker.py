@@ -724,7 +724,7 @@ def test_true_texts_that_keep_to_the_prompt_pass() -> None:
 
 
 REFUSED = 0.03
-"""So large a share of true texts that keep to the prompt may be refused: 2 of 200 were."""
+"""So large a share of true texts that keep to the prompt may be refused: 4 of 200 were."""
 
 
 def test_nothing_that_is_planted_in_true_texts_passes() -> None:
