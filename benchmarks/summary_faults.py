@@ -87,7 +87,10 @@ def written(file: Path = WRITTEN) -> list[Written]:
     held = json.loads(file.read_text(encoding="utf-8"))
     days = {identifier: day_of(day) for identifier, day in held["days"].items()}
     return [
-        Written(text["text"], days[text["day"]], text["half"], text["prompt"], text["fault"]) for text in held["texts"]
+        Written(text["text"], days[text["day"]], half, prompt, text["fault"])
+        for prompt, halves in held["texts"].items()
+        for half, texts in halves.items()
+        for text in texts
     ]
 
 

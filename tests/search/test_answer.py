@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter as Counts
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -38,22 +35,6 @@ from tests.standins.llm import (
 
 QUESTION = "Do you have a ceramic mug?"
 GOOD = "The CERAMIC MUG WITH A ROBIN [1] costs 3.50 GBP. It holds 300 ml."
-
-
-@pytest.fixture(scope="module")
-def counter(warehouse: Warehouse) -> Iterator[Counter]:
-    home = Path(tempfile.mkdtemp(prefix="cgw-"))
-    yield Counter(warehouse, home)
-    shutil.rmtree(home)
-    with warehouse.connect() as connection:
-        connection.execute("drop schema if exists contract cascade")
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlmServer]:
-    monkeypatch.setenv("STAND_IN_API_KEY", "sk-test")
-    with llm_server() as made:
-        yield made
 
 
 def test_an_answer_is_streamed_by_sentences_and_cites_what_was_found(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +15,8 @@ from assets.search.retrieve import cleaned
 from assets.search.untrusted import impersonal
 from orchestration.cli import ask as command
 from resources.shops import Shop
-from resources.warehouse import Warehouse
 from tests.search.answers_rig import Counter, ask
-from tests.standins.llm import LlmServer, llm_server, out_of_order
+from tests.standins.llm import LlmServer, out_of_order
 
 GOOD = "The CERAMIC MUG WITH A ROBIN [1] costs 3.50 GBP."
 PERSONAL = {
@@ -92,22 +89,6 @@ def test_numbers_of_products_stay(text: str) -> None:
 def test_signs_of_no_width_part_no_words() -> None:
     assert cleaned("w\u200barm c\u2060o\u00ada\ufe0ft\n blue") == impersonal("w\u200barm c\u2060o\u00ada\ufe0ft\n blue")
     assert cleaned("w\u200barm c\u2060o\u00ada\ufe0ft\n blue") == "warm coat blue"
-
-
-@pytest.fixture(scope="module")
-def counter(warehouse: Warehouse) -> Iterator[Counter]:
-    home = Path(tempfile.mkdtemp(prefix="cgw-"))
-    yield Counter(warehouse, home)
-    shutil.rmtree(home)
-    with warehouse.connect() as connection:
-        connection.execute("drop schema if exists contract cascade")
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LlmServer]:
-    monkeypatch.setenv("STAND_IN_API_KEY", "sk-test")
-    with llm_server() as made:
-        yield made
 
 
 def test_neither_the_records_nor_a_model_have_it(counter: Counter, server: LlmServer, tmp_path: Path) -> None:
